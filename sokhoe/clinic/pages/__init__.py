@@ -1,0 +1,1 @@
+"""The pages of staff work; each template lies beside its page."""

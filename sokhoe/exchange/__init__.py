@@ -1,0 +1,37 @@
+"""I am foreign mail: the FHIR API, tokens for software, and the tray in which foreign files lie
+until they are translated, each wholly or not at all.
+
+I keep files as they came and what became of them. I may ask fhir, trust, web and people.
+I never hold a national format: a country pack brings the kinds of files it can read.
+"""
+
+from starlette.routing import Route
+
+from sokhoe.exchange import fhir_api, oauth
+from sokhoe.exchange.seams import FileKind, Label, Problem, Translated
+from sokhoe.exchange.tray import Slip, Tray, receive, slips
+from sokhoe.web import Site
+
+
+def routes(site: Site) -> list[Route]:
+    return [*fhir_api.routes(), *oauth.routes()]
+
+
+def followers(site: Site) -> list[Tray]:
+    """The tray works where a country pack brings files to read."""
+    kinds = site.pack.seam("exchange.file_kinds")
+    return [Tray(site.gate, kinds)] if kinds else []
+
+
+__all__ = [
+    "FileKind",
+    "Label",
+    "Problem",
+    "Slip",
+    "Translated",
+    "Tray",
+    "followers",
+    "receive",
+    "routes",
+    "slips",
+]

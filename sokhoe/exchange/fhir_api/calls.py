@@ -1,0 +1,208 @@
+"""One FHIR call: from a request to a session and a body, and from a result to FHIR's headers.
+
+Every answer that is not a resource is an OperationOutcome, also for what we did not foresee.
+HTTP rules: hl7.org/fhir/R4/http.html
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+from uuid import UUID
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sokhoe import clock
+from sokhoe.errors import Invalid, SignIn, SokhoeError, Unsupported
+from sokhoe.fhir import decode, encode
+from sokhoe.trust import Session, Version
+from sokhoe.web import Site, address_of, read_body
+
+log = logging.getLogger("sokhoe.exchange")
+JSON = "application/fhir+json; charset=utf-8"
+_JSON_TYPES = {"application/fhir+json", "application/json", "text/json", "application/json+fhir"}
+_ANY = {"*/*", "application/*", ""}
+
+
+class Call:
+    """A FHIR request whose body has been read; `session` is asked for when first needed."""
+
+    def __init__(self, request: Request, body: bytes) -> None:
+        self.request = request
+        self.body = body
+        self.site: Site = request.app.state.site
+        self.base = f"{self.site.settings.url}/fhir"
+        self.prefer = _prefer(request.headers.get("prefer", ""))
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        if self._session is None:
+            scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not token:
+                raise SignIn(
+                    "This address needs an access token.",
+                    hint="Get one at /oauth/token and send it as 'Authorization: Bearer …'.",
+                    slug="token-missing",
+                )
+            self._session = self.site.gate.bearer(token.strip(), address_of(self.request))
+        return self._session
+
+    @property
+    def path(self) -> dict[str, str]:
+        return self.request.path_params
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Parameters of the URL without those that only choose the format."""
+        return [
+            (name, value)
+            for name, value in self.request.query_params.multi_items()
+            if name not in {"_format", "_pretty"}
+        ]
+
+    @property
+    def lenient(self) -> bool:
+        return self.prefer.get("handling") == "lenient"
+
+    def resource(self) -> dict[str, Any]:
+        """The body as a resource. Raises Invalid."""
+        kind = self.request.headers.get("content-type", "").split(";")[0].strip().lower()
+        if kind not in _JSON_TYPES:
+            raise Unsupported(
+                f"The body is {kind or 'of no declared type'}; this server reads FHIR as JSON.",
+                hint="Send it with Content-Type: application/fhir+json.",
+                slug="media-type",
+                status=415,
+            )
+        value = decode(self.body)
+        if not isinstance(value, dict):
+            raise Invalid("The body must be one FHIR resource (a JSON object).", code="structure")
+        return value
+
+
+Handler = Callable[[Call], Response]
+
+
+def endpoint(path: str, handlers: dict[str, Handler]) -> Route:
+    """A route with one handler for each method; other methods get an OperationOutcome."""
+
+    async def answer(request: Request) -> Response:
+        site: Site = request.app.state.site
+        try:
+            method = "GET" if request.method == "HEAD" else request.method
+            handler = handlers.get(method)
+            if handler is None:
+                raise Unsupported(
+                    f"{request.method} is not supported here.",
+                    hint="Supported: " + ", ".join(sorted(handlers)),
+                    slug="method",
+                    status=405,
+                )
+            _check_accept(request)
+            body = await read_body(request, site.settings.max_body_bytes)
+            return await run_in_threadpool(handler, Call(request, body))
+        except SokhoeError as error:
+            return failure(error)
+        except Exception:
+            log.exception("%s failed", path)
+            return failure(SokhoeError("Something went wrong on our side.", slug="failure"))
+
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    return Route(path, answer, methods=methods)
+
+
+def _check_accept(request: Request) -> None:
+    wanted = request.query_params.get("_format")
+    if wanted is not None:
+        plain = wanted.replace(" ", "+").split(";")[0].lower()
+        good = plain in _JSON_TYPES or plain == "json"
+    else:
+        accept = request.headers.get("accept", "")
+        kinds = {part.split(";")[0].strip().lower() for part in accept.split(",")}
+        good = bool(kinds & (_JSON_TYPES | _ANY)) or "text/html" in kinds
+    if not good:
+        raise Unsupported(
+            "This server answers in JSON only.",
+            hint="Accept: application/fhir+json",
+            slug="media-type",
+            status=406,
+        )
+
+
+def _prefer(header: str) -> dict[str, str]:
+    parts = (
+        part.strip().partition("=") for chunk in header.split(",") for part in chunk.split(";")
+    )
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in parts if name}
+
+
+def failure(error: SokhoeError) -> Response:
+    """An error as an OperationOutcome."""
+    headers = {}
+    if isinstance(error, SignIn):
+        headers["WWW-Authenticate"] = f'Bearer error="{error.slug}"'
+    return answer(error.outcome(), status=error.status, headers=headers)
+
+
+def answer(
+    value: dict[str, Any] | bytes, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    body = value if isinstance(value, bytes) else encode(value)
+    all_headers = {
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        **(headers or {}),
+    }
+    return Response(body, status_code=status, media_type=JSON, headers=all_headers)
+
+
+def etag(version: Version) -> str:
+    return f'W/"{version.version}"'
+
+
+def http_date(instant: int) -> str:
+    moment = datetime.fromtimestamp(instant // 1_000_000, tz=UTC)
+    return format_datetime(moment, usegmt=True)
+
+
+def version_headers(call: Call, version: Version, *, located: bool = False) -> dict[str, str]:
+    headers = {"ETag": etag(version), "Last-Modified": http_date(version.at)}
+    if located:
+        headers["Location"] = f"{call.base}/{version.ref}/_history/{version.version}"
+    return headers
+
+
+def if_match(header: str | None) -> int | None:
+    """The version that `If-Match: W/"3"` demands; None where nothing is demanded."""
+    if header is None:
+        return None
+    tag = header.strip().removeprefix("W/").strip('"')
+    if not tag.isdigit():
+        raise Invalid(
+            f"If-Match {header!r} is not a version of this server.",
+            hint='Send the ETag of the last read, for example W/"3".',
+            slug="etag",
+            status=412,
+            code="conflict",
+        )
+    return int(tag)
+
+
+def new_id() -> str:
+    """A UUID of version 7 (RFC 9562): ids made one after another lie together in the index."""
+    milliseconds = clock.now() // 1000
+    number = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76
+    number |= secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    return str(UUID(int=number))
+
+
+def links(relations: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"relation": name, "url": url} for name, url in relations]

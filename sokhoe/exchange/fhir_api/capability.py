@@ -1,0 +1,92 @@
+"""What this server can do, as CapabilityStatement: made from the tables that do it, so that it
+cannot promise more than there is."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from sokhoe import __version__
+from sokhoe.fhir import TYPES, encode, search_parameters
+
+_FULL = (
+    "read",
+    "vread",
+    "update",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+)
+_AUDIT = ("read", "search-type")
+_AUDIT_PARAMETERS = (("patient", "reference"), ("agent", "reference"), ("date", "date"))
+
+
+@lru_cache(maxsize=4)
+def statement(base: str) -> bytes:
+    """The CapabilityStatement of the server at this address."""
+    return encode(
+        {
+            "resourceType": "CapabilityStatement",
+            "status": "active",
+            "date": "2026-11-23",
+            "kind": "instance",
+            "software": {"name": "Sổ Khoẻ", "version": __version__},
+            "implementation": {"description": "Sổ Khoẻ", "url": base},
+            "fhirVersion": "4.0.1",
+            "format": ["application/fhir+json", "json"],
+            "rest": [
+                {
+                    "mode": "server",
+                    "security": {
+                        "cors": False,
+                        "service": [
+                            {
+                                "coding": [
+                                    {
+                                        "system": "http://terminology.hl7.org/CodeSystem/"
+                                        "restful-security-service",
+                                        "code": "OAuth",
+                                    }
+                                ],
+                                "text": "OAuth 2 client credentials at /oauth/token",
+                            }
+                        ],
+                    },
+                    "resource": [_resource(type) for type in sorted(TYPES)],
+                    "interaction": [
+                        {"code": "transaction"},
+                        {"code": "batch"},
+                        {"code": "history-system"},
+                    ],
+                }
+            ],
+        }
+    )
+
+
+def _resource(type: str) -> dict[str, Any]:
+    if type == "AuditEvent":
+        return {
+            "type": type,
+            "interaction": [{"code": code} for code in _AUDIT],
+            "versioning": "no-version",
+            "searchParam": [{"name": name, "type": kind} for name, kind in _AUDIT_PARAMETERS],
+        }
+    return {
+        "type": type,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
+        "interaction": [{"code": code} for code in _FULL],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "not-supported",
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "searchParam": [
+            {"name": name, "type": parameter.type}
+            for name, parameter in sorted(search_parameters(type).items())
+        ],
+    }

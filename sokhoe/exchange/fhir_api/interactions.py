@@ -1,0 +1,301 @@
+"""read, vread, create, update, delete, search, history: one small function for each FHIR verb."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.responses import Response
+
+from sokhoe import clock
+from sokhoe.errors import Conflict, Gone, Invalid, NotFound, Unsupported
+from sokhoe.exchange.fhir_api.calls import (
+    Call,
+    answer,
+    etag,
+    if_match,
+    new_id,
+    version_headers,
+)
+from sokhoe.fhir import TYPES, encode, parse_query
+from sokhoe.trust import Delete, Page, Put, Session, Version
+
+ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}$")
+
+
+def known_type(call: Call) -> str:
+    """The type in the path. Raises NotFound for one that R4 does not have."""
+    type = call.path["type"]
+    if type not in TYPES:
+        raise NotFound(
+            f"There is no resource type {type!r}.",
+            hint="Names are as in FHIR R4, with capitals: Patient, Observation.",
+            slug="unknown-type",
+        )
+    return type
+
+
+def read(call: Call) -> Response:
+    version = call.session.read(known_type(call), call.path["id"])
+    headers = version_headers(call, version)
+    known = call.request.headers.get("if-none-match")
+    if known and etag(version) in {tag.strip() for tag in known.split(",")}:
+        return Response(status_code=304, headers=headers)
+    return answer(version.body, headers=headers)
+
+
+def vread(call: Call) -> Response:
+    number = call.path["version"]
+    if not number.isdigit():
+        raise NotFound(f"There is no version {number!r}.")
+    version = call.session.read(known_type(call), call.path["id"], int(number))
+    if version.deleted:
+        raise Gone(f"Version {number} says that {version.ref} was deleted.")
+    return answer(version.body, headers=version_headers(call, version))
+
+
+def create(call: Call) -> Response:
+    resource = call.resource()
+    type = known_type(call)
+    check_type(resource, type)
+    condition = call.request.headers.get("if-none-exist")
+    if condition is not None:
+        standing = one_match(call.session, type, condition)
+        if standing is not None:
+            return written(call, standing, status=200)
+    resource["id"] = new_id()
+    receipt = call.session.commit([Put(resource, if_version=0)])
+    return written(call, receipt.versions[0], status=201)
+
+
+def update(call: Call) -> Response:
+    resource = call.resource()
+    type, id = known_type(call), call.path["id"]
+    check_type(resource, type)
+    check_id(resource, id)
+    wanted = if_match(call.request.headers.get("if-match"))
+    receipt = call.session.commit([Put(resource, if_version=wanted)])
+    version = receipt.versions[0]
+    new = version.version == 1 and receipt.changed[0]
+    return written(call, version, status=201 if new else 200)
+
+
+def delete(call: Call) -> Response:
+    type, id = known_type(call), call.path["id"]
+    wanted = if_match(call.request.headers.get("if-match"))
+    receipt = call.session.commit([Delete(type, id, if_version=wanted)])
+    headers = {}
+    if receipt.versions and receipt.versions[0] is not None:
+        headers["ETag"] = etag(receipt.versions[0])
+    return Response(status_code=204, headers=headers)
+
+
+def check_type(resource: dict[str, Any], type: str) -> None:
+    if resource.get("resourceType") != type:
+        raise Invalid(
+            f"The body is a {resource.get('resourceType')!r}, the address says {type}.",
+            location="resourceType",
+        )
+
+
+def check_id(resource: dict[str, Any], id: str) -> None:
+    if not ID.match(id):
+        raise Invalid(
+            f"{id!r} cannot be an id: 1 to 64 of the letters A-Z a-z, digits, '-' and '.'.",
+            location="id",
+            code="value",
+        )
+    if resource.get("id") != id:
+        raise Invalid(
+            f"The body's id is {resource.get('id')!r}, the address says {id!r}.", location="id"
+        )
+
+
+def one_match(session: Session, type: str, condition: str) -> Version | None:
+    """The one resource that a condition finds, None for none. Raises Conflict (412) for several."""
+    pairs = parse_qsl(condition.lstrip("?"), keep_blank_values=True)
+    if not pairs:
+        raise Invalid("The condition is empty.", slug="condition")
+    found = session.search(type, [*pairs, ("_count", "2")]).versions
+    if len(found) > 1:
+        raise Conflict(
+            f"{type}?{condition} fits more than one resource.",
+            hint="Make the condition narrower.",
+            slug="several-match",
+            status=412,
+            code="multiple-matches",
+        )
+    return found[0] if found else None
+
+
+def written(call: Call, version: Version, *, status: int) -> Response:
+    headers = version_headers(call, version, located=True)
+    wish = call.prefer.get("return")
+    if wish == "minimal":
+        return Response(status_code=status, headers=headers)
+    if wish == "OperationOutcome":
+        text = f"{version.ref} is stored as version {version.version}."
+        issue = {"severity": "information", "code": "informational", "diagnostics": text}
+        outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+        return answer(outcome, status=status, headers=headers)
+    return answer(version.body, status=status, headers=headers)
+
+
+# -- search ------------------------------------------------------------------------------------
+
+
+def search(call: Call) -> Response:
+    return _search(call, known_type(call), call.pairs)
+
+
+def search_by_post(call: Call) -> Response:
+    kind = call.request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise Unsupported(
+            "A search by POST carries a form.",
+            hint="Content-Type: application/x-www-form-urlencoded",
+            slug="media-type",
+            status=415,
+        )
+    try:
+        form = parse_qsl(call.body.decode(), keep_blank_values=True)
+    except UnicodeDecodeError:
+        raise Invalid("The form is not UTF-8.", slug="encoding") from None
+    return _search(call, known_type(call), [*call.pairs, *form])
+
+
+def _search(call: Call, type: str, pairs: list[tuple[str, str]]) -> Response:
+    page = call.session.search(type, pairs, lenient=call.lenient)
+    shown = [pair for pair in pairs if pair[0] != "_cursor"]
+    here = f"{call.base}/{type}?{urlencode(shown)}"
+    relations = [("self", here)]
+    if page.next is not None:
+        following = urlencode([*shown, ("_cursor", page.next)])
+        relations.append(("next", f"{call.base}/{type}?{following}"))
+    elements = _elements(type, shown, call.lenient)
+    entries = [_entry(call, one, "match", elements) for one in page.versions]
+    entries += [_entry(call, one, "include", None) for one in page.included]
+    if call.lenient and (ignored := _ignored(type, shown)):
+        issue = {"severity": "warning", "code": "not-supported", "diagnostics": ignored}
+        outcome = encode({"resourceType": "OperationOutcome", "issue": [issue]})
+        entries.append(b'{"resource":' + outcome + b',"search":{"mode":"outcome"}}')
+    return answer(_bundle("searchset", page.total, relations, entries))
+
+
+def _elements(type: str, pairs: list[tuple[str, str]], lenient: bool) -> frozenset[str] | None:
+    """Top-level elements to show, None for all (mandatory ones are always shown)."""
+    if type == "AuditEvent":
+        return None
+    elements = parse_query(type, pairs, lenient=lenient).elements
+    return frozenset(elements) if elements else None
+
+
+def _ignored(type: str, pairs: list[tuple[str, str]]) -> str:
+    names = parse_query(type, pairs, lenient=True).ignored
+    return f"Ignored, since unknown here: {', '.join(names)}" if names else ""
+
+
+def _entry(call: Call, version: Version, mode: str, elements: frozenset[str] | None) -> bytes:
+    body = version.body
+    if elements is not None:
+        keep = elements | {"resourceType", "id", "meta"}
+        cut = {name: value for name, value in version.resource.items() if name in keep}
+        tag = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"}
+        cut["meta"] = {
+            **cut["meta"],
+            "tag": [*cut["meta"].get("tag", []), {**tag, "code": "SUBSETTED"}],
+        }
+        body = encode(cut)
+    url = f"{call.base}/{version.ref}".encode()
+    return (
+        b'{"fullUrl":"'
+        + url
+        + b'","resource":'
+        + body
+        + b',"search":{"mode":"'
+        + mode.encode()
+        + b'"}}'
+    )
+
+
+def _bundle(
+    type: str, total: int | None, relations: list[tuple[str, str]], entries: list[bytes]
+) -> bytes:
+    """A Bundle put together from bodies as they are stored: nothing is parsed and written again."""
+    head: dict[str, Any] = {"resourceType": "Bundle", "type": type}
+    if total is not None:
+        head["total"] = total
+    head["link"] = [{"relation": name, "url": url} for name, url in relations]
+    start = encode(head)
+    if not entries:
+        return start
+    return start[:-1] + b',"entry":[' + b",".join(entries) + b"]}"
+
+
+# -- history -----------------------------------------------------------------------------------
+
+
+def history(call: Call) -> Response:
+    type = known_type(call) if "type" in call.path else None
+    id = call.path.get("id")
+    since, count, cursor = _history_arguments(call)
+    page = call.session.history(type, id, since=since, count=count, before=cursor)
+    path = "/".join(part for part in (call.base, type, id, "_history") if part)
+    return answer(_history_bundle(call, page, path))
+
+
+def _history_arguments(call: Call) -> tuple[int | None, int, str | None]:
+    since: int | None = None
+    count = 50
+    cursor: str | None = None
+    for name, value in call.pairs:
+        if name == "_since":
+            since = _instant(value)
+        elif name == "_count" and value.isdigit():
+            count = max(1, min(int(value), 1000))
+        elif name == "_cursor":
+            cursor = value
+        else:
+            raise Unsupported(
+                f"Parameter {name}={value!r} is not known for history.",
+                hint="Known: _since, _count",
+                slug="unknown-parameter",
+                location=name,
+            )
+    return since, count, cursor
+
+
+def _instant(value: str) -> int:
+    try:
+        moment = datetime.fromisoformat(value.replace(" ", "+"))
+    except ValueError:
+        raise Invalid(f"_since {value!r} is not an instant.", location="_since") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=clock.zone())
+    return int(moment.timestamp() * 1_000_000)
+
+
+def _history_bundle(call: Call, page: Page, path: str) -> bytes:
+    entries = []
+    for one in page.versions:
+        method = "DELETE" if one.deleted else "POST" if one.version == 1 else "PUT"
+        url = one.type if method == "POST" else one.ref
+        entry: dict[str, Any] = {
+            "fullUrl": f"{call.base}/{one.ref}",
+            "request": {"method": method, "url": url},
+            "response": {
+                "status": {"DELETE": "204", "POST": "201"}.get(method, "200"),
+                "etag": etag(one),
+                "lastModified": clock.iso(one.at),
+            },
+        }
+        text = encode(entry)
+        if not one.deleted:
+            text = text[:-1] + b',"resource":' + one.body + b"}"
+        entries.append(text)
+    relations = [("self", path)]
+    if page.next is not None:
+        relations.append(("next", f"{path}?{urlencode({'_cursor': page.next})}"))
+    return _bundle("history", page.total, relations, entries)

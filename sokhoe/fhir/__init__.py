@@ -1,0 +1,34 @@
+"""I am the language: FHIR R4 types, strict JSON, validation, and what a search parameter means.
+
+I keep nothing and touch neither disk (but my own definition tables), clock nor network.
+I may ask no other room. I never hold anything that is true in one country only.
+"""
+
+from sokhoe.fhir.json import decode, encode
+from sokhoe.fhir.search import (
+    IndexRows,
+    Query,
+    SearchParameter,
+    compartments,
+    extract,
+    fold,
+    parse_query,
+    search_parameters,
+)
+from sokhoe.fhir.types import TYPES, validate, validate_all
+
+__all__ = [
+    "TYPES",
+    "IndexRows",
+    "Query",
+    "SearchParameter",
+    "compartments",
+    "decode",
+    "encode",
+    "extract",
+    "fold",
+    "parse_query",
+    "search_parameters",
+    "validate",
+    "validate_all",
+]

@@ -1,0 +1,121 @@
+"""The R4 search parameters, read once from the distilled table.
+
+The table comes from HL7's R4 definitions (scripts/distil_search_parameters.py). Left out, and so
+not declared: composite and special parameters, `_text`, `_content`, `_query`, `phonetic`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+import zstandard
+
+from sokhoe import clock
+from sokhoe.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParameter:
+    """One search parameter of one resource type.
+
+    `type` is token, reference, string, date, number, quantity or uri; `expression` its FHIRPath as
+    HL7 defines it for this resource type; `target` the types a reference may point at; `paths`
+    the same expression as JSON paths (scripts/distil_search_parameters.py). `stored`: the
+    parameters under which its values are indexed, usually itself; what another one finds anyway
+    is not indexed twice (`patient` is `subject`, `combo-code` is `code` or `component-code`).
+    """
+
+    code: str
+    type: str
+    expression: str
+    paths: tuple[str, ...]
+    target: tuple[str, ...] = ()
+    stored: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1)
+def _packed() -> bytes:
+    return files("sokhoe.fhir").joinpath("definitions", "search.json.zst").read_bytes()
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(zstandard.ZstdDecompressor().decompress(_packed()))
+    return table
+
+
+# To be raised when `extract` gives other rows for the same resource: stores then index anew.
+EXTRACTION = 1
+
+
+def fingerprint() -> str:
+    """What an index was made with; two that differ do not find the same records.
+
+    Definitions, extraction, and the local zone, since partial dates are indexed in local time.
+    """
+    minutes = int(clock.zone().utcoffset(None).total_seconds() // 60)
+    return f"{EXTRACTION}:{blake2b(_packed(), digest_size=8).hexdigest()}:{minutes}"
+
+
+@lru_cache(maxsize=1)
+def searchable_types() -> tuple[str, ...]:
+    """The R4 resource types, in alphabetical order (which never changes: R4 is closed)."""
+    return tuple(sorted(_table()["types"]))
+
+
+@lru_cache(maxsize=256)
+def search_parameters(type: str) -> Mapping[str, SearchParameter]:
+    """The parameters of a resource type by code, those of every resource (`_id` …) among them."""
+    if type not in _table()["types"]:
+        raise Invalid(
+            f"There is no resource type {type}.",
+            hint="The types of FHIR R4 are listed at hl7.org/fhir/R4/resourcelist.html.",
+        )
+    rows = _table()["types"][type]
+    paths = {row["code"]: (row["kind"], frozenset(row["paths"])) for row in rows}
+    found = {
+        row["code"]: SearchParameter(
+            row["code"],
+            row["kind"],
+            row["expression"],
+            tuple(row["paths"]),
+            tuple(row.get("target", ())),
+            _stored(row["code"], paths),
+        )
+        for row in rows
+    }
+    return MappingProxyType(found)
+
+
+def _stored(code: str, paths: dict[str, tuple[str, frozenset[str]]]) -> tuple[str, ...]:
+    """Under which parameters the values of this one are indexed."""
+    kind, mine = paths[code]
+    if kind == "reference":
+        # the type is part of a reference's hash, so one restricted to a type needs no rows
+        whole = frozenset(path.partition("(")[0] for path in mine)
+        same = [one for one in sorted(paths) if paths[one] == (kind, whole)]
+        return (same[0],) if same else (code,)
+    if kind in ("token", "quantity"):
+        parts = [one for one in sorted(paths) if paths[one][0] == kind and paths[one][1] < mine]
+        if frozenset().union(*(paths[one][1] for one in parts)) == mine:
+            return tuple(parts)
+    return (code,)
+
+
+def main_dates(type: str) -> tuple[str, ...]:
+    """The date parameters by which a type is sorted: the first one with a value counts."""
+    return tuple(_table()["main"].get(type, ()))
+
+
+def patient_parameters(type: str) -> tuple[str, ...]:
+    """The reference parameters that put a record into a patient's compartment, as stored."""
+    known = search_parameters(type)
+    codes = _table()["patient"].get(type, ())
+    return tuple(sorted({stored for code in codes for stored in known[code].stored}))

@@ -1,0 +1,213 @@
+"""What one value contributes to the index, by datatype; called by the functions of `compiled`.
+
+Each function gets the rows being gathered, constants of the parameter, and the value. A value of
+a wrong shape raises TypeError or AttributeError; `extract` turns that into Invalid.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from sokhoe.fhir.search.dates import BEGINNING, END, Stretch, length_class, stretch
+from sokhoe.fhir.search.fold import beginnings, fold, without_prefixes
+from sokhoe.fhir.search.hashing import cached, key, token_keys, token_keys_now
+
+Prefixes = tuple[str, ...]
+
+_LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?\Z")
+_URL = re.compile(r"\w+://.*/([A-Z][A-Za-z]{1,63})/[A-Za-z0-9\-.]{1,64}(?:/_history/[^/]+)?\Z")
+
+
+@dataclass(slots=True)
+class Rows:
+    """Index rows while they are gathered."""
+
+    keys: set[int] = field(default_factory=set)
+    dates: list[tuple[int, int, int]] = field(default_factory=list)
+    texts: dict[int, set[str]] = field(default_factory=dict)
+    first: dict[int, str] = field(default_factory=dict)
+    numbers: set[tuple[int, float]] = field(default_factory=set)
+    links: set[int] = field(default_factory=set)
+    patients: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A reference read: `type` as far as it can be told, `ref` the text without version,
+    `key` its hash; `local`: it points into this store."""
+
+    type: str
+    ref: str
+    key: int
+    local: bool
+
+
+@lru_cache(maxsize=65_536)
+def target(text: str) -> Target | None:
+    """A reference's text; None for one to a contained resource."""
+    if text.startswith("#") or not text:
+        return None
+    if match := _LOCAL.match(text):
+        ref = f"{match.group(1)}/{match.group(2)}"
+        return Target(match.group(1), ref, key(ref), True)
+    text = text.split("/_history/")[0]
+    match = _URL.match(text)
+    return Target(match.group(1) if match else "", text, key(text), False)
+
+
+def code(rows: Rows, prefixes: Prefixes, value: str) -> None:
+    for prefix in prefixes:
+        rows.keys.add(cached(prefix + value))
+
+
+def boolean(rows: Rows, prefixes: Prefixes, value: bool) -> None:
+    code(rows, prefixes, "true" if value else "false")
+
+
+def coding(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
+    rows.keys.update(token_keys(prefixes, value.get("system", ""), value.get("code", "")))
+
+
+def concept(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
+    for one in value.get("coding", ()):
+        rows.keys.update(token_keys(prefixes, one.get("system", ""), one.get("code", "")))
+
+
+def identifier(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
+    rows.keys.update(token_keys_now(prefixes, value.get("system", ""), value.get("value", "")))
+
+
+def contact(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
+    rows.keys.update(token_keys_now(prefixes, value.get("system", ""), value.get("value", "")))
+
+
+def reference(
+    rows: Rows,
+    params: tuple[tuple[str, int, str, bool], ...],
+    value: dict[str, Any],
+) -> None:
+    """`params`: (prefix of the parameter, its hash, only this target type, patient compartment)."""
+    if text := value.get("reference"):
+        found = target(text)
+        if found is not None:
+            if found.local:
+                rows.links.add(found.key)
+            for _, param, only, compartment in params:
+                if not only or found.type == only:
+                    rows.keys.add(param ^ found.key)
+                if compartment and found.local and found.type == "Patient":
+                    rows.patients.add(found.ref)
+    if known := value.get("identifier"):
+        prefixes = tuple(f"{prefix[:-1]}:identifier|" for prefix, _, _, _ in params)
+        identifier(rows, prefixes, known)
+
+
+def canonical(rows: Rows, params: tuple[tuple[str, int, str, bool], ...], value: str) -> None:
+    """A canonical in a reference parameter: found with and without its |version."""
+    for text in {value, value.partition("|")[0]}:
+        if found := target(text):
+            rows.keys.update(param ^ found.key for _, param, _, _ in params)
+
+
+def uri(rows: Rows, prefixes: Prefixes, value: str) -> None:
+    for prefix in prefixes:
+        rows.keys.add(cached(prefix + value))
+        if "|" in value:
+            rows.keys.add(cached(prefix + value.partition("|")[0]))
+
+
+def date(rows: Rows, params: tuple[int, ...], value: str) -> None:
+    low, high = stretch(value)
+    length = length_class(low, high)
+    for param in params:
+        rows.dates.append((param | length, low, high))
+
+
+def period(rows: Rows, params: tuple[int, ...], value: dict[str, Any]) -> None:
+    low, high = period_stretch(value)
+    if (low, high) != (BEGINNING, END):
+        length = length_class(low, high)
+        for param in params:
+            rows.dates.append((param | length, low, high))
+
+
+def period_stretch(value: dict[str, Any]) -> Stretch:
+    """[from, to) of a Period. One that ends before it begins is taken as its beginning alone."""
+    start, end = value.get("start"), value.get("end")
+    low, least = stretch(start) if start else (BEGINNING, BEGINNING)
+    high = stretch(end)[1] if end else END
+    return low, high if high > low else least
+
+
+def timing(rows: Rows, params: tuple[int, ...], value: dict[str, Any]) -> None:
+    for event in value.get("event", ()):
+        date(rows, params, event)
+    if bounds := value.get("repeat", {}).get("boundsPeriod"):
+        period(rows, params, bounds)
+
+
+def text(rows: Rows, params: tuple[tuple[str, int, int], ...], *values: str) -> None:
+    """`params`: (prefix, the parameter's hash, the hash under which its sort text stands)."""
+    for prefix, param, sort in params:
+        found = rows.texts.setdefault(param, set())
+        for value in values:
+            rows.keys.add(key(prefix + value))
+            folded = fold(value)
+            found.update(beginnings(folded))
+            if sort not in rows.first:
+                rows.first[sort] = folded[:64]
+
+
+def name(rows: Rows, params: tuple[tuple[str, int, int], ...], value: dict[str, Any]) -> None:
+    """A HumanName: as a whole in both orders if it is not written out, and each part."""
+    family, given = value.get("family", ""), " ".join(value.get("given", ()))
+    parts = [*value.get("prefix", ()), family, *value.get("given", ()), *value.get("suffix", ())]
+    whole = [value["text"]] if value.get("text") else [f"{family} {given}", f"{given} {family}"]
+    text(rows, params, *(one.strip() for one in [*whole, *parts] if one.strip()))
+
+
+def address(rows: Rows, params: tuple[tuple[str, int, int], ...], value: dict[str, Any]) -> None:
+    parts = [value.get("text"), *value.get("line", ())]
+    parts += [value.get(part) for part in ("city", "district", "state", "postalCode", "country")]
+    text(rows, params, *(part for part in parts if part))
+
+
+def number(rows: Rows, params: tuple[tuple[str, int], ...], value: Any) -> None:
+    for _, param in params:
+        rows.numbers.add((param, float(value)))
+
+
+def quantity(rows: Rows, params: tuple[tuple[str, int], ...], value: dict[str, Any]) -> None:
+    """A quantity is found by its bare number and with its unit: system and code, or the unit as
+    it is written where there is no code."""
+    if value.get("value") is None:
+        return
+    amount = float(value["value"])
+    code, unit = value.get("code", ""), value.get("unit", "")
+    measure = f"{value.get('system', '')}|{code}" if code else f"|{unit}"
+    for prefix, param in params:
+        rows.numbers.add((param, amount))
+        if code or unit:
+            rows.numbers.add((cached(prefix + measure), amount))
+
+
+def money(rows: Rows, params: tuple[tuple[str, int], ...], value: dict[str, Any]) -> None:
+    quantity(rows, params, {"value": value.get("value"), "code": value.get("currency", "")})
+
+
+def span(rows: Rows, params: tuple[tuple[str, int], ...], value: dict[str, Any]) -> None:
+    for side in ("low", "high"):
+        quantity(rows, params, value.get(side, {}))
+
+
+def sampled(rows: Rows, params: tuple[tuple[str, int], ...], value: dict[str, Any]) -> None:
+    quantity(rows, params, value.get("origin", {}))
+
+
+def settled(rows: Rows) -> list[tuple[int, str]]:
+    """The text rows, without those that a longer one makes needless, and the sort texts."""
+    found = [(param, one) for param, all_ in rows.texts.items() for one in without_prefixes(all_)]
+    return found + list(rows.first.items())

@@ -1,0 +1,166 @@
+"""Every setting in one tuple: name, type, default, and one sentence of meaning.
+
+A value comes from, in this order: the command line, the environment (`SOKHOE_NAME`), the file
+`sokhoe.toml` in the data folder, the default. `sokhoe settings` prints each with its source.
+A name that nobody knows stops the start with the nearest known name: a misspelt
+`SOKHOE_AUDIT_DAYS` must not be silently without effect.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sokhoe.errors import Invalid
+
+PREFIX = "SOKHOE_"
+# Read by the tests and by start scripts, not by the program.
+FOREIGN = frozenset({"SOKHOE_SHARED", "SOKHOE_CI"})
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    default: str | int | bool
+    meaning: str
+    secret: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("role", "station", "station or hub: which part of the system this process is"),
+    Setting("demo", False, "this server belongs to a demo: invented accounts, test e-ID"),
+    Setting("host", "127.0.0.1", "address to listen on; 0.0.0.0 opens the LAN"),
+    Setting("port", 8600, "port to listen on"),
+    Setting("data", "sokhoe-data", "folder of this server's files"),
+    Setting("database", "", "postgresql://… or sqlite:///…; empty: sokhoe.db in the data folder"),
+    Setting("country", "vietnam", "country pack (entry point group sokhoe.country); none: no pack"),
+    Setting("province", "vinh_long", "data folder of the province inside the country pack"),
+    Setting("facility", "", "code of the facility this station belongs to"),
+    Setting("language", "vi", "language of the screens when the user has not chosen: vi, en, km"),
+    Setting("utc_offset", 420, "local time in minutes east of UTC; partial dates are read in it"),
+    Setting("public_url", "", "the address users type, where it differs from host and port"),
+    Setting("hub_url", "", "station: address of the hub; empty: this station stands alone"),
+    Setting("sync_seconds", 5, "station: seconds between looks for something to send"),
+    Setting("idle_minutes", 15, "minutes after which an unused sign-in of staff ends"),
+    Setting("citizen_idle_minutes", 15, "minutes after which an unused sign-in of a citizen ends"),
+    Setting("session_hours", 12, "hours after which every sign-in ends"),
+    Setting("token_minutes", 60, "life of an access token for software, in minutes"),
+    Setting("gateway_token_seconds", 10800, "life of a gateway token, in seconds"),
+    Setting("max_body_bytes", 52_428_800, "largest request body that is read"),
+    Setting("oidc_issuer", "", "e-ID provider for citizens (OpenID Connect issuer address)"),
+    Setting("oidc_client_id", "sokhoe-book", "our client name at the e-ID provider"),
+    Setting("oidc_client_secret", "", "our client secret at the e-ID provider", secret=True),
+    Setting("oidc_citizen_claim", "citizen_id", "claim that carries the citizen's number"),
+    Setting("warehouse_minutes", 1, "minutes between loads of the warehouse"),
+    Setting("population", "", "CSV file (area,population) in place of the country's own figures"),
+    Setting("mask_below", 5, "numbers of people under this are shown as '< 5'"),
+)
+KNOWN = {one.name: one for one in SETTINGS}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values by name with the source of each; read as attributes: `settings.port`."""
+
+    values: Mapping[str, Any]
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.values["data"])
+
+    @property
+    def database_url(self) -> str:
+        return self.values["database"] or f"sqlite:///{self.folder / 'sokhoe.db'}"
+
+    @property
+    def url(self) -> str:
+        """The address of this server as its users type it, without a slash at the end."""
+        public = self.values["public_url"] or f"http://{self.values['host']}:{self.values['port']}"
+        return str(public).rstrip("/")
+
+    @property
+    def is_demo(self) -> bool:
+        return bool(self.values["demo"])
+
+
+def _typed(setting: Setting, raw: Any, source: str) -> Any:
+    if isinstance(setting.default, bool):
+        if str(raw).lower() in {"1", "true", "yes", "on"}:
+            return True
+        if str(raw).lower() in {"0", "false", "no", "off", ""}:
+            return False
+        raise Invalid(
+            f"Setting {setting.name} from {source} must be yes or no, not {raw!r}.",
+            slug="setting-type",
+            location=setting.name,
+        )
+    if isinstance(setting.default, int):
+        try:
+            return int(raw)
+        except (TypeError, ValueError):
+            raise Invalid(
+                f"Setting {setting.name} from {source} must be a whole number, not {raw!r}.",
+                slug="setting-type",
+                location=setting.name,
+            ) from None
+    return str(raw)
+
+
+def _unknown(name: str, source: str) -> Invalid:
+    near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.5)
+    way = f"Did you mean {near[0]}? " if near else ""
+    return Invalid(
+        f"Unknown setting {name} in {source}. {way}Run: sokhoe settings",
+        slug="unknown-setting",
+        location=name,
+    )
+
+
+def load(
+    arguments: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Put the settings together from arguments, environment, file and defaults.
+
+    Raises Invalid for an unknown name or a value of the wrong type, naming its source.
+    """
+    values: dict[str, Any] = {one.name: one.default for one in SETTINGS}
+    sources = {one.name: "default" for one in SETTINGS}
+
+    def take(name: str, raw: Any, source: str) -> None:
+        if name not in KNOWN:
+            raise _unknown(name, source)
+        values[name] = _typed(KNOWN[name], raw, source)
+        sources[name] = source
+
+    arguments = {k: v for k, v in (arguments or {}).items() if v is not None}
+    from_environment = {
+        key.removeprefix(PREFIX).lower(): value
+        for key, value in (environment or {}).items()
+        if key.startswith(PREFIX) and key not in FOREIGN
+    }
+    folder = arguments.get("data") or from_environment.get("data") or values["data"]
+    file = Path(folder) / "sokhoe.toml"
+    if file.is_file():
+        try:
+            content = tomllib.loads(file.read_text("utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise Invalid(f"{file} is not valid TOML: {error}", slug="settings-file") from None
+        for name, raw in content.items():
+            take(name, raw, str(file))
+    for name, raw in from_environment.items():
+        take(name, raw, f"{PREFIX}{name.upper()}")
+    for name, raw in arguments.items():
+        take(name, raw, "command line")
+    return Settings(values, sources)

@@ -1,0 +1,237 @@
+"""The page of a search: which records come next in the order that was asked for.
+
+Never OFFSET: a page begins behind the last key of the page before, so page 1000 costs what page 1
+does, and a record that nobody touches is shown exactly once however much is written meanwhile.
+(A record that is changed meanwhile gets a new place, and may be shown again or not at all.)
+
+Records without a value come last: they are a second part of the order, and a cursor says in which
+part the page ended.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from typing import Any
+
+from sokhoe.errors import Invalid
+from sokhoe.fhir import search
+from sokhoe.store.sqlgen import MANY, TRUE, Asking, Leaf, Sql, joined, of_param, sql
+
+SIDE_BY_SIDE = 20  # so many hashes are walked in order and merged; more are sorted
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Behind which record a page begins: its part of the order, its sort value, its pk."""
+
+    part: int
+    value: Any
+    pk: int
+
+
+def written(sort: search.Sort, place: Place) -> str:
+    """A place as an opaque cursor."""
+    text = json.dumps([sort.by, sort.param, place.part, place.value, place.pk], ensure_ascii=False)
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read(sort: search.Sort, cursor: str | None) -> Place | None:
+    """A cursor's place. Invalid if it is none, or of another order."""
+    if cursor is None:
+        return None
+    try:
+        by, param, part, value, pk = json.loads(
+            urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        )
+        usable = isinstance(part, int) and isinstance(pk, int) and abs(pk) < 2**63
+        usable = usable and isinstance(value, int | float | str)
+        if usable and (by, param) == (sort.by, sort.param):
+            return Place(part, value, pk)
+    except (ValueError, TypeError):
+        pass
+    raise Invalid(
+        "The cursor does not belong to this search.",
+        hint="Start again without _cursor.",
+        slug="bad-cursor",
+        location="_cursor",
+    )
+
+
+def parts(sort: search.Sort) -> int:
+    """How many parts an order has: with a value, and without."""
+    return 1 if sort.by in ("written", "id") or (sort.by == "main" and sort.descending) else 2
+
+
+def page(asking: Asking, query: search.Query, part: int, after: Place | None, limit: int) -> Sql:
+    """(value, pk) of the next records of one part, in order."""
+    behind = after if after is not None and after.part == part else None
+    match query.sort.by:
+        case "main" | "written":
+            return _walk(asking, query, part, behind, limit)
+        case "id":
+            return _by_id(asking, query, behind, limit)
+    return _by_value(asking, query, part, behind, limit)
+
+
+def _walk(asking: Asking, query: search.Query, part: int, behind: Place | None, limit: int) -> Sql:
+    """Along an index whose entries stand in order, or along a small set that is then sorted."""
+    by_date = query.sort.by == "main"
+    # the index has the newest date first, but what was written first first
+    up = query.sort.descending == by_date
+    rows, rest = _source(asking, query, by_date)
+    columns = ("d", "pk") if by_date else ("pk",)
+    singles = [rows]
+    if isinstance(rows, search.Keys) and 1 < len(rows.keys) <= SIDE_BY_SIDE:
+        singles = [search.Keys(rows.param, (one,)) for one in rows.keys]
+    ways = [
+        _ordered(asking, query, one, rest, (by_date, part, up), behind, limit) for one in singles
+    ]
+    if len(ways) == 1:
+        return ways[0]
+    wrapped = (sql(f"SELECT * FROM ({{}}) {asking.name()}", way) for way in ways)
+    direction = "ASC" if up else "DESC"
+    order = ", ".join(f"{'v' if name == 'd' else name} {direction}" for name in columns)
+    return sql(f"{{}} ORDER BY {order} LIMIT {limit}", joined(" UNION ", wrapped))
+
+
+def _source(
+    asking: Asking, query: search.Query, by_date: bool
+) -> tuple[Leaf | Sql, list[search.Condition]]:
+    """What to walk, and the conditions left to test."""
+    lead = asking.lead(query.type, query.where)
+    if by_date and not query.sort.descending:
+        lead = _beginning(asking, query, lead)
+    keys = search.type_keys(query.type)
+    in_order = by_date or keys.all == keys.written
+    if in_order or asking.size(lead) < MANY:
+        return lead, [one for one in query.where if one is not lead]
+    # in the order of writing: the date that the tests need stands in the record
+    e, r = asking.name(), asking.name()
+    walked = sql(
+        f"SELECT {r}.d AS d, {e}.pk AS pk FROM eq {e} CROSS JOIN res {r} "
+        f"WHERE {r}.seq={e}.pk AND {e}.h={{}} AND {e}.d=0",
+        keys.written,
+    )
+    return walked, list(query.where)
+
+
+def _beginning(asking: Asking, query: search.Query, lead: Leaf) -> Leaf:
+    """Oldest first with a beginning: better sort what is left than walk past all that is older."""
+    dates = [one for one in query.where if isinstance(one, search.Dates) and one.main]
+    bounded = [one for one in dates if all(t.prefix in ("ge", "gt", "sa", "eq") for t in one.tests)]
+    return bounded[0] if bounded and asking.size(lead) >= MANY else lead
+
+
+def _ordered(
+    asking: Asking,
+    query: search.Query,
+    rows: Leaf | Sql,
+    rest: list[search.Condition],
+    how: tuple[bool, int, bool],
+    behind: Place | None,
+    limit: int,
+) -> Sql:
+    by_date, part, up = how
+    a = asking.name()
+    source = rows if isinstance(rows, Sql) else asking.rows(rows)
+    tests = [asking.all_hold(query.type, rest, a)]
+    sign, direction = (">", "ASC") if up else ("<", "DESC")
+    if by_date and not query.sort.descending:
+        # oldest first: those without a date would come first, so they are a part of their own
+        tests.append(sql(f"{a}.d{'=' if part else '<'}{{}}", search.NO_DATE))
+    tests += _date_bounds(query, a) if by_date else []
+    if behind is not None and by_date:
+        tests.append(sql(f"({a}.d, {a}.pk){sign}({{}}, {{}})", behind.value, behind.pk))
+    elif behind is not None:
+        tests.append(sql(f"{a}.pk{sign}{{}}", behind.pk))
+    order = f"{a}.d {direction}, {a}.pk {direction}" if by_date else f"{a}.pk {direction}"
+    # one hash has each pk once, so there is nothing to make distinct
+    once = isinstance(rows, Sql) or (isinstance(rows, search.Keys) and len(rows.keys) == 1)
+    value = f"{a}.d" if by_date else f"{a}.pk"
+    distinct = "" if once else "DISTINCT "
+    if distinct and not by_date:
+        value = f"{a}.pk"
+    return sql(
+        f"SELECT {distinct}{value} AS v, {a}.pk AS pk FROM ({{}}) {a} WHERE {{}} "
+        f"ORDER BY {order} LIMIT {limit}",
+        source,
+        joined(" AND ", tests),
+    )
+
+
+def _date_bounds(query: search.Query, a: str) -> list[Sql]:
+    """Where a walk by date may begin: what begins before X has its date before X."""
+    found = []
+    for one in query.where:
+        if isinstance(one, search.Dates) and one.main:
+            last = [_latest(test) for test in one.tests]
+            ends = [end for end in last if end is not None]
+            if len(ends) == len(last):
+                found.append(sql(f"{a}.d>={{}}", -(max(ends) // 1_000_000)))
+    return found
+
+
+def _latest(test: search.DateTest) -> int | None:
+    """No record that passes begins later than this."""
+    match test.prefix:
+        case "eq" | "le":
+            return test.high
+        case "lt" | "eb":
+            return test.low
+    return None
+
+
+def _by_id(asking: Asking, query: search.Query, behind: Place | None, limit: int) -> Sql:
+    m, r = asking.name(), asking.name()
+    sign, direction = ("<", "DESC") if query.sort.descending else (">", "ASC")
+    test = TRUE if behind is None else sql(f"{r}.id{sign}{{}}", behind.value)
+    return sql(
+        f"SELECT {r}.id AS v, {r}.seq AS pk FROM ({{}}) {m} JOIN res {r} ON {r}.seq={m}.pk "
+        f"WHERE {{}} ORDER BY {r}.id {direction} LIMIT {limit}",
+        asking.matches(query.type, query.where),
+        test,
+    )
+
+
+def _by_value(
+    asking: Asking, query: search.Query, part: int, behind: Place | None, limit: int
+) -> Sql:
+    """By a date, text or number other than the main one: the least value of each record when
+    ascending, the greatest when descending."""
+    sort = query.sort
+    table, column = {"date": ("dte", "lo"), "text": ("str", "v"), "number": ("num", "v")}[sort.by]
+    sign, direction = ("<", "DESC") if sort.descending else (">", "ASC")
+    s, m = asking.name(), asking.name()
+    matches = asking.matches(query.type, query.where)
+    by_pk = asking.dialect.by_pk(table)
+    if part:
+        test = TRUE if behind is None else sql(f"{m}.pk{sign}{{}}", behind.pk)
+        return sql(
+            f"SELECT 0 AS v, {m}.pk AS pk FROM ({{}}) {m} WHERE {{}} AND NOT EXISTS(SELECT 1 FROM "
+            f"{table} {s} {by_pk} WHERE {s}.pk={m}.pk AND {{}}) "
+            f"ORDER BY {m}.pk {direction} LIMIT {limit}",
+            matches,
+            test,
+            of_param(sort.by, sort.key, s),
+        )
+    pick = "max" if sort.descending else "min"
+    valued = sql(
+        f"SELECT {pick}({s}.{column}) AS v, {s}.pk AS pk FROM ({{}}) {m} "
+        f"JOIN {table} {s} ON {s}.pk={m}.pk AND {{}} GROUP BY {s}.pk",
+        matches,
+        of_param(sort.by, sort.key, s),
+    )
+    w = asking.name()
+    test = (
+        TRUE
+        if behind is None
+        else sql(f"({w}.v, {w}.pk){sign}({{}}, {{}})", behind.value, behind.pk)
+    )
+    return sql(
+        f"SELECT {w}.v AS v, {w}.pk AS pk FROM ({{}}) {w} WHERE {{}} "
+        f"ORDER BY {w}.v {direction}, {w}.pk {direction} LIMIT {limit}",
+        valued,
+        test,
+    )

@@ -1,0 +1,254 @@
+"""The values that go into and come out of the memory; nothing here does anything.
+
+A store is a list of commits. A commit is an atomic set of versions; versions are numbered by `seq`
+without gaps in the order in which they became visible, so that list is the history, the change
+feed and the mail for the province at once (docs/architecture.md, "The memory").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sokhoe.clock import Instant
+from sokhoe.fhir import Query, decode
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of one resource. `body` is its JSON with `meta.versionId` and `meta.lastUpdated`
+    filled in, empty when this version says that the resource was deleted."""
+
+    seq: int
+    commit: int
+    type: str
+    id: str
+    version: int
+    at: Instant
+    deleted: bool
+    body: bytes
+
+    @property
+    def ref(self) -> str:
+        return f"{self.type}/{self.id}"
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """The decoded body (decoded on each call; keep it if it is needed twice)."""
+        value: dict[str, Any] = decode(self.body)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Create or update. `resource` has `resourceType` and `id`. `if_version`: the version it must
+    replace (0: there must be none); None: whatever is there."""
+
+    resource: dict[str, Any]
+    if_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Mark as deleted; history stays. Deleting what is not there is no error."""
+
+    type: str
+    id: str
+    if_version: int | None = None
+
+
+Change = Put | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A small record that is not health data (account, sign-in, cursor, node key), kept beside the
+    resources and changed in the same transaction. `value` None removes it. `expected`: the value
+    that must be there now (compare and set, `...` = whatever), else Conflict."""
+
+    kind: str
+    key: str
+    value: Any
+    expected: Any = ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the audit: who did what to which record, where, why, and did it succeed.
+
+    `action` is FHIR's C R U D E (E also for a search); `outcome` its 0 (done), 4 (refused),
+    8 (failed); `what` are references (`Observation/7`), `patients` the people concerned
+    (`Patient/3`), by which a citizen's access log is found; `query` the search text.
+    Terms: hl7.org/fhir/R4/auditevent.html
+    """
+
+    at: Instant
+    actor: str
+    name: str
+    role: str
+    place: str
+    purpose: str
+    action: str
+    what: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
+    outcome: str = "0"
+    query: str = ""
+    address: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An audit line as it stands in the chain: `hash` covers `prev` and the whole entry."""
+
+    seq: int
+    prev: bytes
+    hash: bytes
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit as family mail carries it: `hash` covers node, epoch, seq, prev, author, at and
+    the content hash of each version, in order."""
+
+    node: str
+    epoch: str
+    seq: int
+    prev: bytes
+    hash: bytes
+    author: str
+    at: Instant
+    versions: tuple[Version, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a commit did. `versions` are in the order of the changes (the standing version where
+    a change changed nothing); `changed` says for each whether a new version was written;
+    `commit` is 0 when nothing changed at all."""
+
+    commit: int
+    versions: tuple[Version, ...]
+    changed: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the asker may be shown at all; it goes into the SQL of every query form.
+
+    `patients`: only resources in these patients' compartments (None: everybody's).
+    `types`: only these types (None: all). `open`: types that belong to no patient and are shown
+    although `patients` is set (Organization, Practitioner, Location, Medication …).
+    """
+
+    patients: frozenset[str] | None = None
+    types: frozenset[str] | None = None
+    open: frozenset[str] = field(default_factory=frozenset)
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of answers. `next` is an opaque place to go on from (None at the end)."""
+
+    versions: tuple[Version, ...]
+    included: tuple[Version, ...] = ()
+    total: int | None = None
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something `verify` found: `where` names the first bad commit, version or audit entry."""
+
+    where: str
+    message: str
+
+
+class Store(Protocol):
+    """The memory's verbs; the same on SQLite and PostgreSQL (tests/contracts/test_store.py)."""
+
+    node: str
+    epoch: str
+
+    def read(self, type: str, id: str, version: int | None = None) -> Version | None:
+        """The current version (a deleted one too), or the numbered one; None if there is none."""
+
+    def read_many(self, refs: Sequence[str]) -> dict[str, Version]:
+        """Current versions by reference (`Patient/3`); unknown and deleted ones are left out."""
+
+    def search(self, query: Query, scope: Scope = EVERYTHING) -> Page: ...
+
+    def history(
+        self,
+        type: str | None = None,
+        id: str | None = None,
+        *,
+        since: Instant | None = None,
+        count: int = 50,
+        before: int | None = None,
+        scope: Scope = EVERYTHING,
+    ) -> Page:
+        """Versions, newest first; `before` is the `seq` to go on below (Page.next holds it)."""
+
+    def commit(
+        self,
+        changes: Sequence[Change],
+        *,
+        author: str,
+        entry: Entry | None = None,
+        keeps: Sequence[Keep] = (),
+    ) -> Receipt:
+        """Write all or nothing; returns when it is on disk (power cut safe). Many callers share
+        one fsync. Raises Conflict (if_version, expected), Invalid (no id, unknown type)."""
+
+    def feed(self, after: int, limit: int = 500) -> list[Version]:
+        """Versions with seq > after, in order, none ever missing behind a returned one."""
+
+    def commits(self, after: int, *, limit: int = 100, max_bytes: int = 262_144) -> list[Commit]:
+        """Commits with seq > after in order, at least one if there is one, up to the limits."""
+
+    def head(self) -> int:
+        """The highest seq."""
+
+    def wait(self, after: int, timeout: float) -> int:
+        """Sleep until head() > after or the time is over; the head then."""
+
+    def totals(self) -> Mapping[str, int]:
+        """Live resources by type, from running totals (no scan)."""
+
+    def record(self, entry: Entry) -> None:
+        """Append to the audit before the answer leaves: survives kill -9 on return, a power cut
+        after at most one second."""
+
+    def entries(
+        self,
+        *,
+        patient: str | None = None,
+        actor: str | None = None,
+        since: Instant | None = None,
+        before: int | None = None,
+        count: int = 50,
+    ) -> list[Recorded]:
+        """Audit lines, newest first."""
+
+    def entry(self, seq: int) -> Recorded | None: ...
+
+    def kept(self, kind: str, key: str) -> Any: ...
+
+    def all_kept(self, kind: str) -> dict[str, Any]: ...
+
+    def keep(self, *keeps: Keep) -> None: ...
+
+    def verify(self) -> Iterator[Fault]:
+        """Walk both chains from the first entry, re-hashing every payload; yields what is wrong,
+        the first bad place first."""
+
+    def backup(self, path: str) -> None:
+        """A consistent copy of everything while the store is in use."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,48 @@
+"""One writer at a time, and many commits to one fsync.
+
+A caller lays its work into the tray and waits for its turn. Whoever gets the turn writes all that
+lies in the tray as one transaction; those whose work was done meanwhile leave at once. So a lone
+caller pays for no thread switch, and 64 callers share one fsync.
+
+    caller A   prepare ── tray ── turn: begin, plan A B C, write, fsync ── return
+    caller B        prepare ── tray ──────────── waits ─────────────────── return
+    caller C             prepare ── tray ─────── waits ─────────────────── return
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from sokhoe.store.planning import Work
+
+MOST_WORKS = 512
+MOST_CHANGES = 4_000
+
+
+class Tray:
+    """The waiting work. `write` gets a group and must mark each work of it as done."""
+
+    def __init__(self, write: Callable[[Sequence[Work]], None]) -> None:
+        self._write = write
+        self._waiting: deque[Work] = deque()
+        self._turn = threading.Lock()
+
+    def put(self, work: Work) -> None:
+        """Return when the work is on disk; raise what refused it."""
+        self._waiting.append(work)
+        with self._turn:
+            while not work.done:
+                self._write(self._group())
+        if work.error is not None:
+            raise work.error
+
+    def _group(self) -> list[Work]:
+        group: list[Work] = []
+        changes = 0
+        while self._waiting and len(group) < MOST_WORKS and changes < MOST_CHANGES:
+            work = self._waiting.popleft()
+            group.append(work)
+            changes += len(work.changes)
+        return group

@@ -1,0 +1,42 @@
+"""I am the gate: nobody reads or writes a record except through my Session, and what was done
+stands in a chain that cannot be changed unseen.
+
+I keep accounts, sign-ins, tokens and the audit. I may ask fhir and store.
+I never know a screen or a form.
+"""
+
+from sokhoe.store import Change, Delete, Fault, Keep, Page, Put, Receipt, Version
+from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.gate import Account, Gate, SignedIn, Token
+from sokhoe.trust.passwords import digest, draw, same
+from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit
+from sokhoe.trust.session import Session, mark
+
+__all__ = [
+    "MACHINES",
+    "PERMITS",
+    "STAFF",
+    "USUAL_PURPOSE",
+    "Account",
+    "Actor",
+    "Change",
+    "Deed",
+    "Delete",
+    "Fault",
+    "Gate",
+    "Keep",
+    "Page",
+    "Permit",
+    "Purpose",
+    "Put",
+    "Receipt",
+    "Role",
+    "Session",
+    "SignedIn",
+    "Token",
+    "Version",
+    "digest",
+    "draw",
+    "mark",
+    "same",
+]

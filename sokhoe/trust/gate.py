@@ -1,0 +1,393 @@
+"""The gate of one running server: accounts, sign-ins, tokens; it hands out Sessions.
+
+Everything is kept in the store's drawers (`account`, `signin`, `client`, `token`), so that ending
+a sign-in ends it in every process at once, and a restart loses nobody.
+
+    account  username → {hash, role, name, actor, place, place_name, active, scopes}
+    signin   sha256(cookie) → {actor…, purpose, csrf, since, seen}
+    client   client_id → {hash, name, scopes, place}
+    token    sha256(token) → {actor…, purpose, until}
+    failures username|address → {count, until}
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any
+
+from sokhoe import clock
+from sokhoe.errors import Busy, Conflict, Forbidden, Invalid, SignIn
+from sokhoe.fhir import decode, encode
+from sokhoe.settings import Settings
+from sokhoe.store import Entry, Fault, Keep, Store
+from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.passwords import digest, draw, hash_password, password_fits, same
+from sokhoe.trust.permits import scope_deeds
+from sokhoe.trust.session import Session
+
+MINUTE = 60_000_000
+# After so many wrong passwords from one address for one account, that address waits; the owner
+# of the account, elsewhere, does not: nobody can lock another out.
+TRIES = 5
+WAIT_MINUTES = 5
+_USERNAME = re.compile(r"^[a-z0-9][a-z0-9._-]{1,63}$")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A living sign-in: the cookie's secret is known to the browser alone."""
+
+    session: Session
+    csrf: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token for software, as OAuth 2 answers it (RFC 6749 §5.1)."""
+
+    access_token: str
+    seconds: int
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    username: str
+    name: str
+    role: Role
+    actor: str
+    place: str
+    place_name: str
+    active: bool
+
+
+class Gate:
+    """Opens Sessions on one store. One per process."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+        secret = store.kept("secret", "server")
+        if secret is None:
+            secret = draw()
+            try:
+                store.keep(Keep("secret", "server", secret, expected=None))
+            except Conflict:  # another process was first: take its secret
+                secret = store.kept("secret", "server")
+        self._secret = str(secret).encode()
+
+    # -- sessions --------------------------------------------------------------------------
+
+    def machine(self, room: str, purpose: Purpose = Purpose.HOPERAT, name: str = "") -> Session:
+        """A room's own session; the audit shows the room as the actor."""
+        actor = Actor(f"Device/{room}", name or f"sokhoe {room}", Role.MACHINE, room=room)
+        return Session(self._store, actor, purpose, secret=self._secret)
+
+    def session(self, actor: Actor, purpose: Purpose | None = None, address: str = "") -> Session:
+        """A session for somebody whose identity is already established."""
+        why = purpose or USUAL_PURPOSE[actor.role]
+        return Session(self._store, actor, why, secret=self._secret, address=address)
+
+    # -- accounts --------------------------------------------------------------------------
+
+    def add_account(
+        self,
+        username: str,
+        password: str,
+        *,
+        role: Role,
+        name: str,
+        actor: str,
+        place: str = "",
+        place_name: str = "",
+        scopes: Sequence[str] = (),
+    ) -> None:
+        """Create an account. Raises Invalid (name, short password), Conflict (name taken)."""
+        if not _USERNAME.match(username):
+            raise Invalid(
+                "A user name has 2 to 64 of the letters a-z, digits, dot, dash, underscore.",
+                location="username",
+            )
+        if len(password) < 8:
+            raise Invalid("The password must have at least 8 characters.", location="password")
+        value = {
+            "hash": hash_password(password),
+            "role": str(role),
+            "name": name,
+            "actor": actor,
+            "place": place,
+            "place_name": place_name,
+            "active": True,
+            "scopes": list(scopes),
+        }
+        self._store.keep(Keep("account", username, value, expected=None))
+
+    def accounts(self) -> list[Account]:
+        return [
+            Account(
+                name,
+                one["name"],
+                Role(one["role"]),
+                one["actor"],
+                one["place"],
+                one["place_name"],
+                one["active"],
+            )
+            for name, one in sorted(self._store.all_kept("account").items())
+        ]
+
+    def set_active(self, username: str, active: bool) -> None:
+        """Close or reopen an account; closing ends its sign-ins and tokens everywhere."""
+        account = self._store.kept("account", username)
+        if account is None:
+            raise Invalid(f"There is no account {username!r}.", location="username")
+        keeps = [Keep("account", username, {**account, "active": active})]
+        if not active:
+            for kind in ("signin", "token"):
+                for key, value in self._store.all_kept(kind).items():
+                    if value["actor"]["username"] == username:
+                        keeps.append(Keep(kind, key, None))
+        self._store.keep(*keeps)
+
+    def _check_password(self, username: str, password: str, address: str) -> Actor:
+        username = username.strip().lower()
+        bucket = f"{username}|{address}"
+        failures = self._store.kept("failures", bucket) or {"count": 0, "until": 0}
+        if failures["until"] > clock.now():
+            wait = (failures["until"] - clock.now()) // MINUTE + 1
+            raise Busy(
+                f"Too many wrong passwords. Try again in {wait} minutes.",
+                slug="too-many-tries",
+                status=429,
+            )
+        account = self._store.kept("account", username)
+        good = password_fits(account["hash"] if account else None, password)
+        if account is None or not good or not account["active"]:
+            count = failures["count"] + 1
+            until = clock.now() + WAIT_MINUTES * MINUTE if count >= TRIES else 0
+            kept = {"count": 0 if until else count, "until": until}
+            self._store.keep(Keep("failures", bucket, kept))
+            self._note(username, "sign-in refused", address, outcome="4")
+            raise SignIn("The user name or the password is wrong.", slug="wrong-password")
+        if failures["count"]:
+            self._store.keep(Keep("failures", bucket, None))
+        return Actor(
+            id=account["actor"],
+            name=account["name"],
+            role=Role(account["role"]),
+            place=account["place"],
+            place_name=account["place_name"],
+            username=username,
+            scopes=tuple(account["scopes"]),
+        )
+
+    def sign_in(self, username: str, password: str, address: str = "") -> str:
+        """Check a password; returns the new secret for the cookie. Raises SignIn, Busy."""
+        actor = self._check_password(username, password, address)
+        if actor.role is Role.SOFTWARE:
+            raise SignIn("This account is for software, not for people.", slug="wrong-password")
+        self._note(actor.username, "sign-in", address, actor=actor)
+        return self.admit(actor, address)
+
+    def admit(self, actor: Actor, address: str = "") -> str:
+        """Open a sign-in for somebody whom another authority vouches for (an e-ID)."""
+        cookie = draw()
+        now = clock.now()
+        value = {
+            "actor": _kept(actor),
+            "purpose": str(USUAL_PURPOSE[actor.role]),
+            "csrf": secrets.token_urlsafe(24),
+            "since": now,
+            "seen": now,
+        }
+        self._store.keep(Keep("signin", digest(cookie), value))
+        return cookie
+
+    def signed_in(self, cookie: str, address: str = "") -> SignedIn | None:
+        """The living sign-in of a cookie, or None when there is none or it has ended."""
+        key = digest(cookie)
+        value = self._store.kept("signin", key)
+        if value is None:
+            return None
+        actor = _actor(value["actor"])
+        idle = (
+            self._settings.citizen_idle_minutes
+            if actor.role is Role.CITIZEN
+            else self._settings.idle_minutes
+        )
+        now = clock.now()
+        over = now > value["since"] + self._settings.session_hours * 60 * MINUTE
+        if over or now > value["seen"] + idle * MINUTE:
+            self._store.keep(Keep("signin", key, None))
+            return None
+        if now > value["seen"] + MINUTE:  # not at every click: each keep is an fsync
+            self._store.keep(Keep("signin", key, {**value, "seen": now}))
+        session = self.session(actor, Purpose(value["purpose"]), address)
+        return SignedIn(session, value["csrf"], key)
+
+    def sign_out(self, cookie: str) -> None:
+        """End a sign-in, everywhere."""
+        self._store.keep(Keep("signin", digest(cookie), None))
+
+    # -- software --------------------------------------------------------------------------
+
+    def add_client(
+        self,
+        client_id: str,
+        name: str,
+        scopes: Sequence[str],
+        place: str = "",
+        secret: str | None = None,
+    ) -> str:
+        """Register software; returns its secret, which is shown this once. `secret`: one that was
+        drawn elsewhere, so that the same software is known to several servers."""
+        bad = [scope for scope in scopes if scope_deeds(scope) is None]
+        if bad:
+            raise Invalid(f"Not a scope this server can grant: {' '.join(bad)}", location="scope")
+        secret = secret or draw()
+        value = {"hash": digest(secret), "name": name, "scopes": list(scopes), "place": place}
+        self._store.keep(Keep("client", client_id, value, expected=None))
+        return secret
+
+    def client_token(self, client_id: str, secret: str, scope: str, address: str = "") -> Token:
+        """OAuth 2 client credentials (RFC 6749 §4.4). `scope` empty: all that is granted."""
+        client = self._store.kept("client", client_id)
+        fits = same(client["hash"], digest(secret)) if client else False
+        if client is None or not fits:
+            self._note(client_id, "token refused", address, outcome="4")
+            raise SignIn("The client or its secret is wrong.", slug="invalid_client")
+        asked = scope.split() or client["scopes"]
+        more = [one for one in asked if one not in client["scopes"]]
+        if more:
+            raise Forbidden(
+                f"This client has not been granted: {' '.join(more)}",
+                slug="invalid_scope",
+                status=400,
+            )
+        actor = Actor(
+            id=f"Device/{client_id}",
+            name=client["name"],
+            role=Role.SOFTWARE,
+            place=client["place"],
+            username=client_id,
+            scopes=tuple(asked),
+        )
+        return self._token(actor, self._settings.token_minutes * 60)
+
+    def password_token(
+        self, username: str, password: str, address: str = ""
+    ) -> tuple[Token, Actor]:
+        """A token for a software account that signs in with a password (foreign gateways)."""
+        actor = self._check_password(username, password, address)
+        if actor.role is not Role.SOFTWARE:
+            raise SignIn("This account is for people, not for software.", slug="wrong-password")
+        return self._token(actor, self._settings.gateway_token_seconds), actor
+
+    def _token(self, actor: Actor, seconds: int) -> Token:
+        token = draw()
+        value = {
+            "actor": _kept(actor),
+            "purpose": str(USUAL_PURPOSE[actor.role]),
+            "until": clock.now() + seconds * 1_000_000,
+        }
+        self._store.keep(Keep("token", digest(token), value))
+        return Token(token, seconds, " ".join(actor.scopes))
+
+    def bearer(self, token: str, address: str = "") -> Session:
+        """The session of an access token. Raises SignIn when it is unknown or over."""
+        value = self._store.kept("token", digest(token))
+        if value is None or value["until"] < clock.now():
+            raise SignIn(
+                "The access token is unknown or has ended.",
+                hint="Ask for a new one at /oauth/token.",
+                slug="invalid_token",
+            )
+        return self.session(_actor(value["actor"]), Purpose(value["purpose"]), address)
+
+    def revoke(self, token: str) -> None:
+        """End an access token, everywhere."""
+        self._store.keep(Keep("token", digest(token), None))
+
+    def tidy(self) -> int:
+        """Forget tokens and sign-ins that are over; returns how many."""
+        now = clock.now()
+        longest = self._settings.session_hours * 60 * MINUTE
+        old = [
+            Keep("token", key, None)
+            for key, value in self._store.all_kept("token").items()
+            if value["until"] < now
+        ]
+        old += [
+            Keep("signin", key, None)
+            for key, value in self._store.all_kept("signin").items()
+            if value["since"] + longest < now
+        ]
+        if old:
+            self._store.keep(*old)
+        return len(old)
+
+    def verify_audit(self) -> list[Fault]:
+        """Walk both hash chains; the first fault first, none when all is as it was written."""
+        return list(self._store.verify())
+
+    # -- sealed notes ----------------------------------------------------------------------
+
+    def seal(self, value: dict[str, Any], seconds: int) -> str:
+        """A note to ourselves that travels through a browser: readable there, not changeable."""
+        body = encode({**value, "until": clock.now() + seconds * 1_000_000})
+        text = urlsafe_b64encode(body).decode()
+        return f"{text}.{self._tag(text)}"
+
+    def unseal(self, token: str) -> dict[str, Any]:
+        """Read a sealed note. Raises Invalid when it was changed or is too old."""
+        text, _, tag = token.rpartition(".")
+        if not same(tag, self._tag(text)):
+            raise Invalid("This form or link is damaged.", slug="seal")
+        value: dict[str, Any] = decode(urlsafe_b64decode(text))
+        if value["until"] < clock.now():
+            raise Invalid("This form or link is too old. Start again.", slug="seal-old")
+        return value
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _tag(self, text: str) -> str:
+        return hmac.new(self._secret, b"note\n" + text.encode(), sha256).hexdigest()
+
+    def _note(
+        self,
+        username: str,
+        what: str,
+        address: str,
+        *,
+        actor: Actor | None = None,
+        outcome: str = "0",
+    ) -> None:
+        self._store.record(
+            Entry(
+                at=clock.now(),
+                actor=actor.id if actor else f"account/{username[:64]}",
+                name=actor.name if actor else username[:64],
+                role=str(actor.role) if actor else "",
+                place=actor.place if actor else "",
+                purpose=str(Purpose.HSYSADMIN),
+                action="E",
+                outcome=outcome,
+                address=address,
+                note=what,
+            )
+        )
+
+
+def _kept(actor: Actor) -> dict[str, Any]:
+    return {**asdict(actor), "role": str(actor.role), "scopes": list(actor.scopes)}
+
+
+def _actor(value: dict[str, Any]) -> Actor:
+    return Actor(**{**value, "role": Role(value["role"]), "scopes": tuple(value["scopes"])})

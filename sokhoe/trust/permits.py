@@ -1,0 +1,194 @@
+"""May they? One table: role × purpose × deed × type → within which bounds.
+
+Read the table `PERMITS` top to bottom: what is not in it is refused. `within` names a small
+function that turns the actor into a `Scope`, and the scope goes into the SQL of the store, so
+that no include, count, page link or history can show more than a plain read would.
+
+Why staff see everything in a station: a station's memory holds only the people of that station
+(house, §6 "scope"), and care must not wait for a permission. Consent narrows this later in the
+same place. Why the steward sees Patient but no Observation: linking needs names, not illnesses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sokhoe.errors import Forbidden
+from sokhoe.fhir import TYPES
+from sokhoe.store import EVERYTHING, Scope
+from sokhoe.trust.actors import Actor, Purpose, Role
+
+
+class Deed(StrEnum):
+    READ = "read"  # read, vread, history
+    SEARCH = "search"
+    WRITE = "write"  # create, update
+    DELETE = "delete"
+
+
+READ = frozenset({Deed.READ, Deed.SEARCH})
+WRITE = frozenset({Deed.WRITE})
+ALL_DEEDS = frozenset(Deed)
+
+# Types that belong to no patient: names of places, people of the trade, code lists.
+DIRECTORY = frozenset(
+    {
+        "Organization",
+        "Location",
+        "Practitioner",
+        "PractitionerRole",
+        "HealthcareService",
+        "Medication",
+        "Endpoint",
+        "CodeSystem",
+        "ValueSet",
+        "ConceptMap",
+        "NamingSystem",
+        "StructureDefinition",
+        "SearchParameter",
+        "CapabilityStatement",
+        "OperationDefinition",
+    }
+)
+AUDIT = frozenset({"AuditEvent"})
+IDENTITY = frozenset({"Patient", "Person", "RelatedPerson", "Linkage", "Task", "Provenance"})
+# Bytes of foreign files and the tray they lie in: for machines, not for people.
+TRAY = frozenset({"Binary", "Task"})
+RECORD = TYPES - AUDIT - frozenset({"Binary"})
+NUMBERS = frozenset({"MeasureReport", "Measure", "Group"})
+
+Within = Callable[["Actor", "Links"], Scope]
+Links = Callable[[str], frozenset[str]]  # Person reference → references of the linked Patients
+
+
+def everybody(actor: Actor, links: Links) -> Scope:
+    """All people in this memory."""
+    return EVERYTHING
+
+
+def own_record(actor: Actor, links: Links) -> Scope:
+    """A citizen: the patients linked to this person now, and the directory."""
+    return Scope(patients=links(actor.id), open=DIRECTORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    role: Role
+    deeds: frozenset[Deed]
+    types: frozenset[str]
+    within: Within
+    purposes: frozenset[Purpose]
+
+
+_CARE = frozenset({Purpose.TREAT, Purpose.ETREAT})
+_RUN = frozenset({Purpose.HOPERAT})
+_ADMIN = frozenset({Purpose.HSYSADMIN})
+_PUBLIC = frozenset({Purpose.PUBHLTH})
+_OWN = frozenset({Purpose.PATRQT})
+
+PERMITS: tuple[Permit, ...] = (
+    Permit(Role.NURSE, READ, RECORD, everybody, _CARE),
+    Permit(Role.NURSE, WRITE, RECORD - DIRECTORY, everybody, _CARE),
+    Permit(Role.DOCTOR, READ, RECORD, everybody, _CARE),
+    Permit(Role.DOCTOR, WRITE, RECORD - DIRECTORY, everybody, _CARE),
+    Permit(Role.DOCTOR, frozenset({Deed.DELETE}), RECORD - DIRECTORY, everybody, _CARE),
+    Permit(Role.HEAD, READ, RECORD | AUDIT, everybody, _CARE | _ADMIN),
+    Permit(Role.HEAD, WRITE, RECORD, everybody, _CARE),
+    Permit(Role.HEAD, frozenset({Deed.DELETE}), RECORD - DIRECTORY, everybody, _CARE),
+    Permit(Role.STEWARD, READ, IDENTITY | DIRECTORY, everybody, _RUN),
+    Permit(Role.STEWARD, WRITE, IDENTITY - frozenset({"Patient"}), everybody, _RUN),
+    Permit(Role.STATISTICIAN, READ, NUMBERS | DIRECTORY, everybody, _PUBLIC),
+    Permit(Role.AUDITOR, READ, AUDIT | DIRECTORY, everybody, _ADMIN),
+    Permit(Role.OPERATOR, READ, DIRECTORY, everybody, _ADMIN),
+    Permit(Role.CITIZEN, READ, RECORD | AUDIT, own_record, _OWN),
+)
+
+# Machines: a room and what its declared work needs, no more.
+MACHINES: dict[str, tuple[tuple[frozenset[Deed], frozenset[str]], ...]] = {
+    "people": ((READ, IDENTITY | DIRECTORY), (WRITE, IDENTITY - frozenset({"Patient"}))),
+    "exchange": ((ALL_DEEDS, TYPES - AUDIT),),
+    "sync": ((ALL_DEEDS, TYPES - AUDIT),),
+    "warehouse": ((READ, TYPES - AUDIT), (WRITE, NUMBERS)),
+    "book": ((READ, frozenset({"Person", "Patient"})),),
+    "ops": ((ALL_DEEDS, TYPES - AUDIT),),
+    "web": ((READ, DIRECTORY),),
+}
+
+_SCOPE = re.compile(
+    r"^(?P<level>system|user)/(?P<type>\*|[A-Za-z]+)\.(?P<may>\*|read|write|c?r?u?d?s?)(\?.*)?$"
+)
+_LETTERS = {
+    "c": Deed.WRITE,
+    "r": Deed.READ,
+    "u": Deed.WRITE,
+    "d": Deed.DELETE,
+    "s": Deed.SEARCH,
+}
+
+
+def scope_deeds(scope: str) -> tuple[str, frozenset[Deed]] | None:
+    """A SMART scope as (type or *, deeds); None for one that is not understood (it grants nothing).
+
+    v2 letters c r u d s, and v1's read, write, * (hl7.org/fhir/smart-app-launch/scopes.html).
+    A scope with a `?query` grants nothing yet: to grant the whole would be to grant too much.
+    """
+    match = _SCOPE.match(scope)
+    if match is None or "?" in scope or not match["may"]:
+        return None
+    may = match["may"]
+    if may == "read":
+        deeds = READ
+    elif may == "write":
+        deeds = frozenset({Deed.WRITE, Deed.DELETE})
+    elif may == "*":
+        deeds = ALL_DEEDS
+    else:
+        deeds = frozenset(_LETTERS[letter] for letter in may)
+    return match["type"], deeds
+
+
+def _software(actor: Actor, deed: Deed, type: str) -> bool:
+    for scope in actor.scopes:
+        granted = scope_deeds(scope)
+        # The audit is for people with that office and for citizens, never by a wildcard.
+        if granted and deed in granted[1]:
+            if granted[0] == type:
+                return True
+            if granted[0] == "*" and type not in AUDIT:
+                return True
+    return False
+
+
+def _machine(actor: Actor, deed: Deed, type: str) -> bool:
+    return any(deed in deeds and type in types for deeds, types in MACHINES.get(actor.room, ()))
+
+
+def allow(actor: Actor, purpose: Purpose, deed: Deed, type: str, links: Links) -> Scope:
+    """The bounds within which the actor may do this; raises Forbidden saying what is missing."""
+    if actor.role is Role.SOFTWARE:
+        if _software(actor, deed, type):
+            return EVERYTHING
+        raise Forbidden(
+            f"This client may not {deed} {type}.",
+            hint=f"Ask the province for the scope system/{type}.{'rs' if deed in READ else 'cud'}.",
+            slug="scope-missing",
+        )
+    if actor.role is Role.MACHINE:
+        if _machine(actor, deed, type):
+            return EVERYTHING
+        raise Forbidden(f"The room {actor.room} may not {deed} {type}.", slug="machine-refused")
+    for permit in PERMITS:
+        if (
+            permit.role is actor.role
+            and deed in permit.deeds
+            and type in permit.types
+            and purpose in permit.purposes
+        ):
+            return permit.within(actor, links)
+    raise Forbidden(
+        f"As {actor.role} you may not {deed} {type}.",
+        hint="If your work needs it, ask the head of your facility for another role.",
+    )

@@ -1,0 +1,379 @@
+"""The few verbs through which everybody reaches a record: read, search, history, commit, follow.
+
+A Session is an actor with a purpose in front of the memory. Each verb asks the permits first,
+hands the bounds to the store, and leaves a line in the audit before the answer is returned, also
+when the answer is a refusal. There is no other way in: the store has three callers (house, §2).
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from hashlib import sha256
+
+from sokhoe import clock
+from sokhoe.errors import Forbidden, Gone, Invalid, NotFound
+from sokhoe.fhir import TYPES, compartments, parse_query, validate
+from sokhoe.store import (
+    Change,
+    Delete,
+    Entry,
+    Keep,
+    Page,
+    Put,
+    Receipt,
+    Recorded,
+    Scope,
+    Store,
+    Version,
+)
+from sokhoe.trust import audit
+from sokhoe.trust.actors import Actor, Purpose, Role
+from sokhoe.trust.permits import DIRECTORY, Deed, allow
+
+Pairs = Sequence[tuple[str, str]]
+# A line names at most so many records; the people concerned are always all named.
+NAMED = 100
+CURSOR = "_cursor"
+
+
+class Session:
+    """Made by `Gate`; cheap, lives for one request or one follower."""
+
+    def __init__(
+        self, store: Store, actor: Actor, purpose: Purpose, *, secret: bytes, address: str = ""
+    ) -> None:
+        self.actor = actor
+        self.purpose = purpose
+        self.address = address
+        self._store = store
+        self._secret = secret
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def read(self, type: str, id: str, version: int | None = None) -> Version:
+        """One resource, or one version of it. Raises NotFound, Gone, Forbidden.
+
+        What lies outside the actor's bounds is "not found": a refusal would tell that it exists.
+        """
+        scope = self._allow(Deed.READ, type, f"{type}/{id}")
+        if type == "AuditEvent":
+            return self._read_audit(id, scope)
+        found = self._store.read(type, id, version)
+        if found is not None and found.deleted and version is None:
+            if scope.patients is None:
+                self._record("R", (f"{type}/{id}",), (), note="deleted")
+                raise Gone(f"{type}/{id} was deleted.", hint="Its history is still there.")
+            found = None
+        people = _people(found) if found else frozenset()
+        if found is None or not _within(scope, type, people):
+            self._record("R", (f"{type}/{id}",), (), outcome="4", note="not found")
+            what = f"{type}/{id}" + (f" version {version}" if version else "")
+            raise NotFound(f"There is no {what}.")
+        self._record("R", (found.ref,), people)
+        return found
+
+    def search(self, type: str, pairs: Pairs = (), *, lenient: bool = False) -> Page:
+        """A page of resources. `pairs` are search parameters as in a FHIR URL; `_cursor` goes on
+        from `Page.next`. Raises Invalid and Unsupported for parameters, Forbidden."""
+        scope = self._allow(Deed.SEARCH, type, type)
+        cursor = next((value for name, value in pairs if name == CURSOR), None)
+        asked = [pair for pair in pairs if pair[0] != CURSOR]
+        text = f"{type}?" + "&".join(f"{name}={value}" for name, value in asked)
+        if type == "AuditEvent":
+            return self._search_audit(asked, cursor, scope, text)
+        query = parse_query(type, asked, lenient=lenient)
+        if cursor is not None:
+            query = replace(query, cursor=self._open(cursor, text))
+        page = self._store.search(query, scope)
+        shown = (*page.versions, *page.included)
+        self._record(
+            "E",
+            tuple(one.ref for one in shown[:NAMED]),
+            frozenset[str]().union(*map(_people, shown)),
+            query=text,
+        )
+        if page.next is None:
+            return page
+        return replace(page, next=self._seal(page.next, text))
+
+    def history(
+        self,
+        type: str | None = None,
+        id: str | None = None,
+        *,
+        since: int | None = None,
+        count: int = 50,
+        before: str | None = None,
+    ) -> Page:
+        """Versions, newest first, of one resource, of a type, or of everything."""
+        scope = self._allow_history(type, id)
+        name = "/".join(part for part in (type, id) if part) or "*"
+        start = int(self._open(before, f"history {name}")) if before is not None else None
+        page = self._store.history(type, id, since=since, count=count, before=start, scope=scope)
+        if id is not None and not page.versions and start is None and since is None:
+            self._record("R", (name,), (), outcome="4", note="history")
+            raise NotFound(f"There is no {name}.")
+        people = frozenset[str]().union(*map(_people, page.versions))
+        refs = tuple(dict.fromkeys(one.ref for one in page.versions[:NAMED]))
+        self._record("R", refs, people, note="history")
+        if page.next is None:
+            return page
+        return replace(page, next=self._seal(page.next, f"history {name}"))
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def commit(
+        self,
+        changes: Sequence[Change],
+        *,
+        note: str = "",
+        keeps: Sequence[Keep] = (),
+        author: str | None = None,
+    ) -> Receipt:
+        """Write all changes or none; returns when they are on disk.
+
+        Every resource is validated first. `author`: a machine that carries somebody else's work
+        (sync) names him. Raises Invalid, Conflict, Forbidden.
+        """
+        for change in changes:
+            if isinstance(change, Put):
+                kind = change.resource.get("resourceType")
+                if not isinstance(kind, str) or kind not in TYPES:
+                    validate(change.resource)
+                self._write(Deed.WRITE, str(kind), str(change.resource.get("id", "")))
+                validate(change.resource)
+            else:
+                self._write(Deed.DELETE, change.type, change.id)
+        people: set[str] = set()
+        for change in changes:
+            if isinstance(change, Put):
+                people |= compartments(change.resource)
+            elif (standing := self._store.read(change.type, change.id)) and not standing.deleted:
+                people |= _people(standing)
+        entry = self._entry(
+            _action(changes), tuple(map(_ref, changes[:NAMED])), frozenset(people), note=note
+        )
+        if author is not None and self.actor.role is not Role.MACHINE:
+            raise Forbidden("Only a machine may write in another's name.", slug="author")
+        return self._store.commit(changes, author=author or self.actor.id, entry=entry, keeps=keeps)
+
+    # -- following -------------------------------------------------------------------------
+
+    def follow(self, follower: str, limit: int = 500) -> tuple[list[Version], int]:
+        """What has changed since this follower's mark, oldest first, and how far that reaches.
+
+        Machines only. The mark moves with `done`, or in the same transaction as the follower's
+        own writes by `commit(…, keeps=[mark(follower, seq)])`: its work then takes effect once.
+        """
+        if self.actor.role is not Role.MACHINE:
+            raise Forbidden("Only a room of this system may follow the feed.", slug="follow")
+        batch = self._store.feed(self.mark_of(follower), limit)
+        reach = batch[-1].seq if batch else self.mark_of(follower)
+        found = [one for one in batch if _machine_reads(self.actor, self.purpose, one.type)]
+        if found:
+            people = frozenset[str]().union(*map(_people, found))
+            self._record("R", (), people, note=f"feed {follower} {found[0].seq}-{found[-1].seq}")
+        return found, reach
+
+    def done(self, follower: str, seq: int) -> None:
+        """Move a follower's mark."""
+        self._store.keep(mark(follower, seq))
+
+    def mark_of(self, follower: str) -> int:
+        """How far a follower has come."""
+        return int(self._store.kept("mark", follower) or 0)
+
+    def head(self) -> int:
+        """The number of the newest version."""
+        return self._store.head()
+
+    def wait(self, after: int, timeout: float) -> int:
+        """Sleep until something newer than `after` is there, at most `timeout` seconds."""
+        return self._store.wait(after, timeout)
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _links(self, person: str) -> frozenset[str]:
+        type, _, id = person.partition("/")
+        found = self._store.read(type, id) if id else None
+        if found is None or found.deleted:
+            return frozenset()
+        links = found.resource.get("link", [])
+        return frozenset(one["target"]["reference"] for one in links)
+
+    def _allow(self, deed: Deed, type: str, what: str) -> Scope:
+        if type not in TYPES:
+            raise NotFound(f"There is no resource type {type!r}.", slug="unknown-type")
+        try:
+            return allow(self.actor, self.purpose, deed, type, self._links)
+        except Forbidden:
+            self._record("E" if deed is Deed.SEARCH else "R", (what,), (), outcome="4")
+            raise
+
+    def _allow_history(self, type: str | None, id: str | None) -> Scope:
+        if type is not None:
+            return self._allow(Deed.READ, type, f"{type}/{id or ''}")
+        # The system's history shows every type at once: only who may read each may have it.
+        scope = Scope()
+        for each in sorted(TYPES - {"AuditEvent"}):
+            scope = self._allow(Deed.READ, each, "history")
+        return scope
+
+    def _write(self, deed: Deed, type: str, id: str) -> None:
+        try:
+            if type == "AuditEvent":
+                raise Forbidden("The audit is written by the system alone.", slug="audit-write")
+            scope = allow(self.actor, self.purpose, deed, type, self._links)
+            if scope.patients is not None:
+                raise Forbidden("This role may not write.", slug="write-scope")
+        except Forbidden:
+            self._record("D" if deed is Deed.DELETE else "U", (f"{type}/{id}",), (), outcome="4")
+            raise
+
+    def _entry(
+        self,
+        action: str,
+        what: tuple[str, ...],
+        people: Iterable[str],
+        *,
+        outcome: str = "0",
+        query: str = "",
+        note: str = "",
+    ) -> Entry:
+        return Entry(
+            at=clock.now(),
+            actor=self.actor.id,
+            name=self.actor.name,
+            role=str(self.actor.role),
+            place=self.actor.place,
+            purpose=str(self.purpose),
+            action=action,
+            what=what,
+            patients=tuple(sorted(people)),
+            outcome=outcome,
+            query=query,
+            address=self.address,
+            note=note,
+        )
+
+    def _record(
+        self,
+        action: str,
+        what: tuple[str, ...],
+        people: Iterable[str],
+        *,
+        outcome: str = "0",
+        query: str = "",
+        note: str = "",
+    ) -> None:
+        self._store.record(
+            self._entry(action, what, people, outcome=outcome, query=query, note=note)
+        )
+
+    def _read_audit(self, id: str, scope: Scope) -> Version:
+        line = self._store.entry(int(id)) if id.isdigit() else None
+        if line is None or not _within(scope, "AuditEvent", frozenset(line.entry.patients)):
+            raise NotFound(f"There is no AuditEvent/{id}.")
+        self._record("R", (f"AuditEvent/{id}",), ())
+        return audit.as_version(_narrowed(line, scope))
+
+    def _search_audit(self, pairs: Pairs, cursor: str | None, scope: Scope, text: str) -> Page:
+        asked = audit.arguments(pairs)
+        count = asked["count"]
+        before = int(self._open(cursor, text)) if cursor is not None else None
+        patients: Iterable[str | None] = [asked.pop("patient", None)]
+        if scope.patients is not None:
+            wanted = next(iter(patients))
+            patients = sorted(scope.patients if wanted is None else scope.patients & {wanted})
+        found = {
+            line.seq: line
+            for patient in patients
+            for line in self._store.entries(patient=patient, before=before, **asked)
+        }
+        lines = [found[seq] for seq in sorted(found, reverse=True)[:count]]
+        self._record("E", (), (), query=text)
+        following = str(lines[-1].seq) if len(lines) == count else None
+        return Page(
+            versions=tuple(audit.as_version(_narrowed(line, scope)) for line in lines),
+            next=self._seal(following, text) if following else None,
+        )
+
+    def _seal(self, place: str, text: str) -> str:
+        """Sign a place to go on from, so that nobody can ask for a place he was not given."""
+        body = urlsafe_b64encode(place.encode()).decode().rstrip("=")
+        return f"{body}.{self._tag(place, text)}"
+
+    def _open(self, token: str, text: str) -> str:
+        body, _, tag = token.partition(".")
+        try:
+            place = urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
+        except ValueError:
+            place = ""
+        if not place or not hmac.compare_digest(tag, self._tag(place, text)):
+            raise Invalid(
+                "This page link is damaged or belongs to another search.",
+                hint="Start again from the first page.",
+                slug="cursor",
+                location=CURSOR,
+            )
+        return place
+
+    def _tag(self, place: str, text: str) -> str:
+        said = f"{self.actor.id}\n{text}\n{place}".encode()
+        return hmac.new(self._secret, said, sha256).hexdigest()[:32]
+
+
+def mark(follower: str, seq: int) -> Keep:
+    """A follower's mark, to be kept in the same transaction as its work."""
+    return Keep("mark", follower, seq)
+
+
+def _people(version: Version) -> frozenset[str]:
+    if version.deleted or version.type in DIRECTORY:
+        return frozenset()
+    if version.type == "AuditEvent":
+        return frozenset()
+    return compartments(version.resource)
+
+
+def _within(scope: Scope, type: str, people: frozenset[str]) -> bool:
+    if scope.types is not None and type not in scope.types:
+        return False
+    if scope.patients is None or type in scope.open:
+        return True
+    return bool(people & scope.patients)
+
+
+def _narrowed(line: Recorded, scope: Scope) -> Recorded:
+    """A line as this reader may see it: a citizen does not learn who else was in a list."""
+    if scope.patients is None:
+        return line
+    own = tuple(one for one in line.entry.patients if one in scope.patients)
+    hidden = len(own) < len(line.entry.patients)
+    what = line.entry.what if not hidden else tuple(ref for ref in line.entry.what if ref in own)
+    return replace(line, entry=replace(line.entry, patients=own, what=what, query="", address=""))
+
+
+def _ref(change: Change) -> str:
+    if isinstance(change, Delete):
+        return f"{change.type}/{change.id}"
+    return f"{change.resource['resourceType']}/{change.resource.get('id', '')}"
+
+
+def _action(changes: Sequence[Change]) -> str:
+    if any(isinstance(one, Delete) for one in changes):
+        return "D"
+    if all(isinstance(one, Put) and one.if_version == 0 for one in changes):
+        return "C"
+    return "U"
+
+
+def _machine_reads(actor: Actor, purpose: Purpose, type: str) -> bool:
+    try:
+        allow(actor, purpose, Deed.READ, type, lambda person: frozenset())
+    except Forbidden:
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""The invented province as the demo, the tests and the benchmarks ask for it. Fills `world`.
+
+Some facilities send exchange files, the others FHIR: in life both come. Same seed, same province;
+`today` moves the visits, so that a demo started next year is not a year old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+
+from sokhoe.country import Batch, Citizen
+from sokhoe.vietnam import history, population, to_fhir
+from sokhoe.vietnam.population import Person
+from sokhoe.vietnam.province import province
+from sokhoe.vietnam.resources import insurer
+from sokhoe.vietnam.visit import Visit
+
+DAYS = 365  # how far back the demo's visits reach
+# Of a visit before that many days only what a claim carries came along (as when a hospital loads
+# its past): the visit, diagnoses, medicines, vaccinations, blood pressure. It keeps the demo's
+# start short: 60,000 resources instead of 110,000.
+WHOLE_DAYS = 90
+PAST = frozenset({"Encounter", "Condition", "MedicationRequest", "Immunization"})
+BLOOD_PRESSURE = "85354-9"
+# Facilities whose software sends exchange files in the demo; their newest visits come that way.
+FILE_SENDERS = 3
+FILES_EACH = 8
+
+
+@cache
+def _people(seed: int, count: int, folder: str, today: date) -> tuple[Person, ...]:
+    return tuple(population.people(seed, count, as_of=today, folder=folder))
+
+
+class World:
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def register(self) -> Sequence[dict[str, Any]]:
+        return [insurer()] + [
+            resource
+            for code in province(self._folder).facilities
+            for resource in to_fhir.facility_resources(code, folder=self._folder)
+        ]
+
+    def facilities(self) -> Sequence[tuple[str, str]]:
+        return [(one.code, one.name) for one in province(self._folder).facilities.values()]
+
+    def population(self, seed: int, people: int, today: date) -> dict[str, int]:
+        """How many of the invented people live in each commune, with a record or without."""
+        found: dict[str, int] = {}
+        for person in _people(seed, people, self._folder, today):
+            found[person.commune] = found.get(person.commune, 0) + 1
+        return found
+
+    def batches(self, seed: int, people: int, today: date) -> Iterator[Batch]:
+        everyone = _people(seed, people, self._folder, today)
+        by_number = {one.number: one for one in everyone}
+        for person in everyone:
+            for facility, visits in self._by_facility(person, today):
+                resources = to_fhir.person_resources(
+                    person,
+                    facility,
+                    mother=by_number.get(person.mother) if _newborn(person, today) else None,
+                    folder=self._folder,
+                )
+                for visit in visits:
+                    written = to_fhir.visit_resources(visit)
+                    old = visit.start.date() < today - timedelta(days=WHOLE_DAYS)
+                    resources += [one for one in written if _in_a_claim(one)] if old else written
+                yield Batch(facility, tuple(resources))
+
+    def citizens(self, seed: int, people: int, today: date, count: int) -> Sequence[Citizen]:
+        """Adults with a number and many visits at several facilities, the fullest records first."""
+        rows: list[tuple[int, int, Person]] = []
+        for person in _people(seed, people, self._folder, today):
+            if person.citizen_id and len(person.birth) == 10 and person.birth[:4] < "2004":
+                seen = self._by_facility(person, today)
+                visits = sum(len(one) for _, one in seen)
+                rows.append((min(len(seen), 3), visits, person))
+        rows.sort(key=lambda row: (-row[0], -row[1], row[2].number))
+        return [
+            Citizen(person.citizen_id, person.name, person.birth, person.sex)
+            for _, _, person in rows[:count]
+        ]
+
+    def _by_facility(self, person: Person, today: date) -> list[tuple[str, list[Visit]]]:
+        first = today - timedelta(days=DAYS)
+        found: dict[str, list[Visit]] = {}
+        for visit in history.visits(person, today, folder=self._folder):
+            if visit.start.date() >= first:
+                found.setdefault(visit.facility, []).append(visit)
+        return sorted(found.items())
+
+
+def _in_a_claim(resource: dict[str, Any]) -> bool:
+    if resource["resourceType"] == "Observation":
+        return any(one["code"] == BLOOD_PRESSURE for one in resource["code"]["coding"])
+    return resource["resourceType"] in PAST
+
+
+def _newborn(person: Person, today: date) -> bool:
+    if len(person.birth) != 10 or not person.mother:
+        return False
+    return today - date.fromisoformat(person.birth) < timedelta(days=population.NEWBORN_DAYS)
