@@ -27,7 +27,7 @@ from typing import Any
 import httpx
 
 from bench.client import Result, request, run
-from sokhoe import country
+from sokhoe import clock, country
 from sokhoe.fhir import decode, encode
 from sokhoe.settings import load
 from sokhoe.store import open_store
@@ -216,7 +216,7 @@ def _pg_size(database: str, total: int) -> str:
 def report(rows: list[tuple[str, str, str, str]], name: str, total: int) -> None:
     cores = os.cpu_count()
     version = platform.python_version()
-    print(f"\n{date.today()} · {platform.machine()}, {cores} cores, Python {version}")
+    print(f"\n{clock.today()} · {platform.machine()}, {cores} cores, Python {version}")
     print(f"{total:,} resources of {name}; client and server share the machine\n")
     print("| what | memory | figure | |\n|---|---|---|---|")
     for row in rows:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import httpx
+from lxml.html import fromstring
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -21,6 +22,7 @@ from sokhoe.app import build
 from sokhoe.country import Pack
 from sokhoe.settings import Settings, load
 from sokhoe.store import open_store
+from sokhoe.sync import enrol_directly
 from sokhoe.trust import Gate, Put, Role
 from sokhoe.web import Site
 
@@ -144,6 +146,50 @@ class Line(httpx.BaseTransport):
             self.lose_answers -= 1
             raise httpx.ReadError("the answer was lost", request=request)
         return httpx.Response(answer.status_code, content=answer.content, request=request)
+
+
+class Station(Server):
+    """A station of a facility, enrolled at the hub, with a line that can be cut."""
+
+    def __init__(self, folder: Path, hub: Server, facility: str) -> None:
+        super().__init__(folder, "station", hub.pack, hub_url=hub.settings.url, facility=facility)
+        enrol_directly(hub.store, self.store, folder, f"Organization/{facility}")
+        self.line = Line(hub)
+        self.site.rooms["sync"].reach_by(self.line)
+
+    def send(self) -> None:
+        """Let the postman run until he has nothing left, or stands before a cut line."""
+        self.site.line.send_now()
+        for _ in range(50):
+            if not any(one.step() for one in self.app.state.followers):
+                return
+
+
+class Form:
+    """A form of a page as a browser would send it: what is filled in already, hidden fields,
+    and what the user types; `press` is the button."""
+
+    def __init__(self, html: str, at: int = 0, *, action: str = "") -> None:
+        forms = [one for one in fromstring(html).forms if one.method == "POST"]
+        if action:
+            forms = [one for one in forms if (one.action or "").startswith(action)]
+        self.action = str(forms[at].action)
+        self.fields: list[tuple[str, str]] = [
+            (str(name), str(value)) for name, value in forms[at].form_values()
+        ]
+
+    def typed(self, **values: str) -> Form:
+        for name, value in values.items():
+            self.fields = [pair for pair in self.fields if pair[0] != name]
+            self.fields.append((name, value))
+        return self
+
+    def send(self, browser: TestClient, press: str = "") -> Any:
+        pairs = [*self.fields, *([("do", press)] if press else [])]
+        data: dict[str, list[str]] = {}
+        for name, value in pairs:
+            data.setdefault(name, []).append(value)
+        return browser.post(self.action.partition("#")[0], data=data)
 
 
 def sign_in(browser: TestClient, username: str, password: str) -> Any:

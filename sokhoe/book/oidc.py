@@ -35,6 +35,7 @@ KEY_PAUSE = 30  # seconds between looks for a key we do not know: a forger canno
 LARGEST = 262_144  # bytes of any answer of the provider
 # So many sign-ins may wait for a slow provider at once; the other threads go on serving pages.
 WAITING = 8
+PATIENCE = 2.0  # seconds for which one more waits for his turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ class Provider:
 
     def _call(self, method: str, url: str, **more: Any) -> tuple[int, dict[str, Any]]:
         """One question to the provider. Raises Unavailable when it is down or talks nonsense."""
-        if not self._turn.acquire(timeout=2.0):
+        if not self._turn.acquire(timeout=PATIENCE):
             raise Busy("Many people are signing in just now.", slug="eid-busy")
         try:
             with self._http.stream(method, url, **more) as response:

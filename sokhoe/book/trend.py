@@ -157,7 +157,7 @@ def _steps(low: Decimal, high: Decimal) -> list[Decimal]:
         first, last = (low // step) * step, -((-high) // step) * step
         if first > low:
             first -= step
-        if last < high:
+        if last < high or last == first:
             last += step
         count = int((last - first) / step)
         if count <= 5:

@@ -71,14 +71,13 @@ def _pairs(text: str) -> list[list[tuple[str, str]]]:
 
 
 def ranked(text: str, faces: list[Face]) -> list[Face]:
-    """Names that hold the typed text with its accents first, then whole words, then the rest."""
-    typed = " ".join(re.findall(r"[^\W\d]+", text.lower()))
-    plain = set(fold(typed).split())
+    """Names with the most typed words, accents and all, first; then whole words; then the rest."""
+    typed = set(re.findall(r"[^\W\d]+", text.lower()))
+    plain = {fold(word) for word in typed}
 
-    def rank(face: Face) -> tuple[bool, int, str]:
+    def rank(face: Face) -> tuple[int, int, str]:
         name = face.name.lower()
-        whole = len(plain & set(fold(name).split()))
-        return (not typed or typed not in name, -whole, fold(name))
+        return (-len(typed & set(name.split())), -len(plain & set(fold(name).split())), fold(name))
 
     return sorted(faces, key=rank)
 

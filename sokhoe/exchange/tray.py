@@ -36,6 +36,7 @@ IMPORT = "import-file"
 TRACKING_SYSTEM = "urn:sokhoe:tracking"
 SHA_SYSTEM = "urn:sokhoe:sha256"
 MAX_PROBLEMS = 200
+REGISTER = frozenset({"Organization", "Location", "Practitioner"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,12 @@ class Tray:
 
     def _finish(self, standing: Version, translated: Translated, seq: int) -> None:
         task = standing.resource
-        changes: list[Change] = [Put(one) for one in translated.resources]
+        known = self._known(translated.resources)
+        changes: list[Change] = [
+            Put(one)
+            for one in translated.resources
+            if (one["resourceType"], one["id"]) not in known
+        ]
         names = {(one["resourceType"], one["id"]) for one in translated.resources}
         for type, id in self._brought_before(task) - names:
             changes.append(Delete(type, id))
@@ -183,6 +189,21 @@ class Tray:
         ended = _ended(standing.resource, "failed", translated)
         change = Put(ended, if_version=standing.version)
         self._session.commit([change], note="file refused", keeps=[mark(FOLLOWER, seq)])
+
+    def _known(self, resources: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
+        """Which of the file's places and staff are known already: a file says less of them than
+        the register (a code without a name), so it may add them but not overwrite them."""
+        wanted: dict[str, list[str]] = {}
+        for one in resources:
+            if one["resourceType"] in REGISTER:
+                wanted.setdefault(one["resourceType"], []).append(one["id"])
+        return {
+            (version.type, version.id)
+            for type, ids in wanted.items()
+            for version in self._session.search(
+                type, [("_id", ",".join(ids)), ("_count", "1000")]
+            ).versions
+        }
 
     def _brought_before(self, task: dict[str, Any]) -> set[tuple[str, str]]:
         """What earlier files about the same episode brought and shared with no other file.

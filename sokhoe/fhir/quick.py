@@ -282,10 +282,11 @@ def _target(number: int) -> Check:
     return target
 
 
-def _remembering(check: Check) -> Check:
+def remembering(check: Check) -> Check:
+    """The same check, asking only once for short values that come again and again."""
     right: set[str] = set()
 
-    def remembering(value: Any) -> bool:
+    def seen_or_checked(value: Any) -> bool:
         if value in right:
             return True
         if not check(value):
@@ -294,16 +295,16 @@ def _remembering(check: Check) -> Check:
             right.add(value)
         return True
 
-    return remembering
+    return seen_or_checked
 
 
 # A pattern raises TypeError for what is no text, and that is a no as well.
 _CHECKS: dict[str, Check] = {
     name: one.pattern.fullmatch if one.pattern else one.check for name, one in PRIMITIVES.items()
 }
-_CHECKS["code"] = _remembering(_CHECKS["code"])
+_CHECKS["code"] = remembering(_CHECKS["code"])
 for _name in ("uri", "url", "canonical", "@uri"):
-    _CHECKS[_name] = _CHECKS["uri"] if _name != "uri" else _remembering(_CHECKS["uri"])
+    _CHECKS[_name] = _CHECKS["uri"] if _name != "uri" else remembering(_CHECKS["uri"])
 
 _TEXT = Annotated[str, Meta(min_length=1, max_length=LONGEST_STRING)]
 _PRIMITIVES: dict[str, Any] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from sokhoe import clock
 from sokhoe.errors import NotFound
@@ -31,13 +32,13 @@ def run(arguments: argparse.Namespace) -> int:
 def open_existing(settings: Settings) -> Store:
     """Open a server's memory; never make a new one where there is none."""
     url = settings.database_url
-    if url.startswith("sqlite:///") and not (settings.folder / "sokhoe.db").exists():
-        if not settings.values["database"]:
-            raise NotFound(
-                f"There is no memory in {settings.folder} (no sokhoe.db).",
-                hint="Name the server's data folder: --data DIR (of the demo: demo-data/hub)",
-                slug="no-database",
-            )
+    file = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not file.exists():
+        raise NotFound(
+            f"There is no memory in {file.parent} (no {file.name}).",
+            hint="Name the server's data folder: --data DIR (of the demo: demo-data/hub)",
+            slug="no-database",
+        )
     return open_store(url)
 
 

@@ -397,7 +397,8 @@ def show(doors: dict[str, Any], console: Console) -> None:
         f"\nTry FHIR:\n  TOKEN=$(curl -s {hub['token']} -d grant_type=client_credentials "
         f"-d client_id={client['client_id']} -d client_secret={client['client_secret']} "
         '| sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\')\n'
-        f"  curl -s -H \"Authorization: Bearer $TOKEN\" '{hub['fhir']}/Patient?name=nguyen&_count=2'\n"
+        '  curl -s -H "Authorization: Bearer $TOKEN" '
+        f"'{hub['fhir']}/Patient?name=nguyen&_count=2'\n"
         "\nReady. Ctrl-C stops everything; the data stays.",
         flush=True,
     )

@@ -160,10 +160,12 @@ def _write_secret(file: Path, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A provider ready to be mounted, and the settings by which the hub becomes its client."""
+    """A provider ready to be mounted, the settings by which the hub becomes its client, and the
+    citizens it knows, by number."""
 
     mount: Mount
     settings: dict[str, str]
+    citizens: dict[str, Known]
 
 
 def open_provider(
@@ -178,10 +180,11 @@ def open_provider(
     write_citizens(file, citizens, password)
     issuer, secret = f"{hub_url}/eid", open_secret(folder)
     client = Client("sokhoe-book", secret, (f"{hub_url}/book/callback",))
+    known = read_citizens(file)
     listed = routes(
         settings,
         issuer,
-        read_citizens(file),
+        known,
         open_key(folder),
         [client],
         hint=f"Bản thử: mật khẩu là {password}",
@@ -193,7 +196,7 @@ def open_provider(
         "oidc_client_secret": secret,
         "oidc_citizen_claim": "citizen_id",
     }
-    return Opened(Mount("/eid", routes=listed), more)
+    return Opened(Mount("/eid", routes=listed), more, known)
 
 
 # -- the provider ---------------------------------------------------------------------------------

@@ -195,7 +195,7 @@ class Sender:
         if answer.status_code >= 300:
             raise Invalid(_reason(answer))
         refused = [
-            entry["response"]["outcome"]["issue"][0]["diagnostics"]
+            _first_issue(entry["response"]["outcome"])
             for entry in decode(answer.content).get("entry", [])
             if "outcome" in entry.get("response", {})
         ]
@@ -238,13 +238,17 @@ def _as_batch(resources: list[dict[str, Any]]) -> bytes:
     return encode({"resourceType": "Bundle", "type": "batch", "entry": entries})
 
 
+def _first_issue(outcome: dict[str, Any]) -> str:
+    issue = outcome["issue"][0]
+    place = f"{issue['expression'][0]}: " if issue.get("expression") else ""
+    return f"{place}{issue['diagnostics']}"
+
+
 def _reason(answer: httpx.Response) -> str:
     try:
-        issue = answer.json()["issue"][0]
+        return f"{answer.status_code} {_first_issue(answer.json())}"
     except (ValueError, KeyError, IndexError):
         return f"The server answered {answer.status_code}."
-    place = f" at {issue['expression'][0]}" if issue.get("expression") else ""
-    return f"{answer.status_code}{place}: {issue['diagnostics']}"
 
 
 def _report(summary: Summary, seconds: float) -> None:

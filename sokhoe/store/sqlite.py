@@ -27,7 +27,9 @@ from sokhoe.store.sqlstore import SqlStore, head_rows, keep_rows
 
 BUSY_MS = 10_000
 SYNC_WITHIN = 0.8  # seconds until audit lines written without fsync are synced
-CACHE_KB = 65_536
+WRITER_CACHE_KB = 65_536
+READER_CACHE_KB = 8_192
+MOST_IDLE = 16
 CHECKPOINT_PAGES = 4_000  # 16 MiB of changes before they are carried into the main file
 MIGRATIONS = "migrations(n INTEGER PRIMARY KEY, name TEXT NOT NULL)"
 INLINE = 200  # so many values stand in the statement itself, more in a JSON list
@@ -59,14 +61,13 @@ class SqliteStore(SqlStore):
     def __init__(self, path: str) -> None:
         super().__init__()
         self.path = path
-        self._local = threading.local()
-        self._readers: list[apsw.Connection] = []
+        self._idle: list[apsw.Connection] = []
         self._guard = threading.Lock()
         self._closed = threading.Event()
         self._unsynced = threading.Event()
         self._syncer: threading.Thread | None = None
         try:
-            self._writer = self._connect()
+            self._writer = self._connect(WRITER_CACHE_KB)
             # A commit of 50 records touches some 700 pages of the hash index, wherever they lie;
             # with pages of 4 KiB instead of 8 half as much goes to disk (445 -> 385 us/record).
             self._writer.pragma("page_size", 4096)
@@ -80,11 +81,11 @@ class SqliteStore(SqlStore):
             ) from error
         self._full = True
 
-    def _connect(self) -> apsw.Connection:
+    def _connect(self, cache_kb: int) -> apsw.Connection:
         connection = apsw.Connection(self.path, statementcachesize=300)
         connection.set_busy_timeout(BUSY_MS)
         connection.pragma("synchronous", "FULL")
-        connection.pragma("cache_size", -CACHE_KB)
+        connection.pragma("cache_size", -cache_kb)
         connection.pragma("temp_store", "MEMORY")
         return connection
 
@@ -106,29 +107,38 @@ class SqliteStore(SqlStore):
 
     # --- reading -------------------------------------------------------------------------------
 
-    def _reading(self) -> apsw.Connection:
-        connection: apsw.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
+    @contextmanager
+    def _borrowed(self) -> Iterator[apsw.Connection]:
+        """A reading connection. Threads come and go, so they are not tied to threads."""
+        with self._guard:
             if self._closed.is_set():
                 raise Unavailable("The store is closed.")
-            connection = self._connect()
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = self._connect(READER_CACHE_KB)
             connection.pragma("query_only", True)
-            self._local.connection = connection
+        try:
+            yield connection
+        finally:
             with self._guard:
-                self._readers.append(connection)
-        return connection
+                keep = len(self._idle) < MOST_IDLE and not self._closed.is_set()
+                if keep:
+                    self._idle.append(connection)
+            if not keep:
+                connection.close()
 
     def _read(self, text: str, args: tuple[Any, ...] = ()) -> Rows:
-        return self._reading().execute(text, args).fetchall()
+        with self._borrowed() as connection:
+            return connection.execute(text, args).fetchall()
 
     @contextmanager
     def _snapshot(self) -> Iterator[Reader]:
-        connection = self._reading()
-        connection.execute("BEGIN")
-        try:
-            yield _reader(connection)
-        finally:
-            connection.execute("COMMIT")
+        with self._borrowed() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield _reader(connection)
+            finally:
+                connection.execute("COMMIT")
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -241,7 +251,7 @@ class SqliteStore(SqlStore):
     # --- the whole -----------------------------------------------------------------------------
 
     def backup(self, path: str) -> None:
-        source = self._connect()
+        source = self._connect(READER_CACHE_KB)
         target = apsw.Connection(path)
         try:
             with target.backup("main", source, "main") as copy:
@@ -252,8 +262,10 @@ class SqliteStore(SqlStore):
 
     def restore_into(self, fill: Fill) -> None:
         """Give every row of this store to a database that is empty (see `copying`)."""
-        with self._snapshot():
-            copy(self._reading().execute, fill)
+        with self._borrowed() as connection:
+            connection.execute("BEGIN")
+            copy(connection.execute, fill)
+            connection.execute("COMMIT")
 
     def tidy(self) -> None:
         """Look after the file: statistics for the planner, and an empty write-ahead file."""
@@ -270,8 +282,9 @@ class SqliteStore(SqlStore):
         if self._syncer is not None:
             self._syncer.join()
         with self._guard:
-            for connection in self._readers:
-                connection.close()
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
         self._writer.close()
 
 

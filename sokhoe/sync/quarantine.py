@@ -17,7 +17,7 @@ from sokhoe import clock
 from sokhoe.clock import Instant
 from sokhoe.errors import Conflict
 from sokhoe.store import Commit, Keep, Store
-from sokhoe.sync.applying import attempt
+from sokhoe.sync.applying import attempt, not_theirs
 from sokhoe.sync.heads import commit_key, head_of, moved
 from sokhoe.sync.registry import Node, note
 from sokhoe.sync.wire import commit_from_text, commit_text
@@ -92,42 +92,35 @@ def release(gate: Gate, store: Store, node: Node) -> tuple[int, int]:
     quarantine, so that stopping half way leaves nothing twice.
     """
     session = gate.session(node.actor, Purpose.HOPERAT)
-    stored = 0
-    stuck: set[str] = set()
     lying = waiting(store, node)
-    for position, one in enumerate(lying):
-        later = lying[position + 1 :]
-        if stuck.isdisjoint(one.refs) and _release(session, store, node, one, later):
-            stored += 1
-        else:
-            stuck.update(one.refs)
+    stored = sum([_release(session, store, node, one) for one in lying])
     if stored:
         note(store, node, f"sync released {stored} from quarantine")
     return stored, len(lying) - stored
 
 
-def _release(
-    session: Session, store: Store, node: Node, one: Quarantined, later: Sequence[Quarantined]
-) -> bool:
+def _release(session: Session, store: Store, node: Node, one: Quarantined) -> bool:
     while True:
+        # Read before all else and changed with the rest: when a page of this station arrives in
+        # between, or another release, everything is looked at again.
+        head = head_of(store, node)
         value = store.kept(KIND, one.key)
-        if value is None:  # another release was faster
+        first = all(store.kept(HELD, _held_key(node, ref)) == one.seq for ref in one.refs)
+        if value is None or not first:
             return False
         commit = commit_from_text(node.id, value["commit"])
-        head = head_of(store, node)
+        if not_theirs(store, node, commit):
+            return False
+        later = [each for each in waiting(store, node) if each.seq > one.seq]
         following = {
             ref: next((each.seq for each in later if ref in each.refs), None) for ref in one.refs
         }
-        free = sum(1 for first in following.values() if first is None)
+        free = sum(1 for next_one in following.values() if next_one is None)
+        changed = replace(head, held=head.held - free, quarantined=head.quarantined - 1)
         steps = [
             Keep(KIND, one.key, None, expected=value),
-            # The head is part of it, so that a page which arrives in this moment looks again.
-            moved(
-                node,
-                head,
-                replace(head, held=head.held - free, quarantined=head.quarantined - 1),
-            ),
-            *(Keep(HELD, _held_key(node, ref), first) for ref, first in following.items()),
+            moved(node, head, changed),
+            *(Keep(HELD, _held_key(node, ref), seq) for ref, seq in following.items()),
         ]
         try:
             return not attempt(session, commit, steps)

@@ -32,7 +32,7 @@ from sokhoe import clock
 from sokhoe.errors import Busy, Conflict, Forbidden, Invalid
 from sokhoe.store import Commit, Store, seal
 from sokhoe.sync import quarantine
-from sokhoe.sync.applying import attempt
+from sokhoe.sync.applying import attempt, not_theirs
 from sokhoe.sync.heads import NodeHead, commit_key, head_of, is_known, step
 from sokhoe.sync.registry import (
     MOST_SKEW,
@@ -149,6 +149,7 @@ class LetterBox:
 
     def _store_one(self, session: Session, node: Node, commit: Commit, head: NodeHead) -> Taken:
         reason = quarantine.behind(self._store, node, commit) if head.held else ""
+        reason = reason or not_theirs(self._store, node, commit)
         if not reason:
             reason = self._attempt(session, node, commit, head)
         if not reason:

@@ -31,7 +31,7 @@ from sokhoe.sync.keys import NodeKey
 from sokhoe.sync.line import LineMemory, LineState, never_cut, with_arrival
 from sokhoe.sync.pace import LONGEST_WAIT, PageSize, idle_after, wait_after
 from sokhoe.sync.wire import MEDIA, PROTOCOL, START, Head, pack
-from sokhoe.web import key as text
+from sokhoe.web import key
 
 log = logging.getLogger("sokhoe.sync")
 PUSH, STATE = "/sync/v1/push", "/sync/v1/state"
@@ -39,18 +39,18 @@ PUSH, STATE = "/sync/v1/push", "/sync/v1/state"
 MOST_COMMITS = 2000
 SECOND = 1_000_000
 
-NOT_ENROLLED = text("This station has not been enrolled at the province yet.")
-UNREACHABLE = text("The province cannot be reached.")
-CUT = text("The line is cut.")
-STRANGER = text("Something on the line answers in place of the province.")
-BUSY = text("The server of the province is busy.")
-UNKNOWN = text("The province does not know this station. It needs a new code.")
-CLOSED = text("The province has closed this station's access.")
-STOPPED = text("The province holds another history of this station and has stopped its mail.")
-RESTORED = text("This station was restored from a backup. It needs a new code from the province.")
-AHEAD = text("The province holds more of this station than the station itself: call support.")
-OLD = text("The programs of station and province are too far apart: one needs an upgrade.")
-REFUSED = text("The province refuses what this station sends: call support.")
+NOT_ENROLLED = key("This station has not been enrolled at the province yet.")
+UNREACHABLE = key("The province cannot be reached.")
+CUT = key("The line is cut.")
+STRANGER = key("Something on the line answers in place of the province.")
+BUSY = key("The server of the province is busy.")
+UNKNOWN = key("The province does not know this station. It needs a new code.")
+CLOSED = key("The province has closed this station's access.")
+STOPPED = key("The province holds another history of this station and has stopped its mail.")
+RESTORED = key("This station was restored from a backup. It needs a new code from the province.")
+AHEAD = key("The province holds more of this station than the station itself: call support.")
+OLD = key("The programs of station and province are too far apart: one needs an upgrade.")
+REFUSED = key("The province refuses what this station sends: call support.")
 BY_SLUG = {
     "not-signed": UNKNOWN,
     "node-unknown": UNKNOWN,
@@ -184,8 +184,7 @@ class Sender:
 
     def _answer(self, method: str, path: str, body: bytes) -> Ack:
         """Send one signed request. Raises NoMail."""
-        key = self._node_key()
-        headers = key.headers(self._store.node, method, path, body, clock.now())
+        headers = self._node_key().headers(self._store.node, method, path, body, clock.now())
         if body:
             headers["Content-Type"] = MEDIA
         try:

@@ -49,7 +49,8 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Consecutive commits of one node, as they came off the line; `head` is where it stood."""
+    """Consecutive commits of one node, as they came off the line; `head` is the last of them (of a
+    page without commits: where the chain stands)."""
 
     node: str
     epoch: str

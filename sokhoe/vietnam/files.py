@@ -38,7 +38,7 @@ class VisitFile:
         file = giamdinh.parse(content)
         problems = tuple(
             Problem(one.path, one.code, one.message, one.severity.lower())
-            for one in (*file.oddities, *giamdinh.check(file))
+            for one in giamdinh.check(file)
         )
         if any(one.severity == "error" for one in problems):
             return Translated(problems=problems)

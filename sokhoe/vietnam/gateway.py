@@ -2,8 +2,8 @@
 
 Paths, fields and codes are those of the province's present receiving gateway (read from public
 client code, November 2026; to be confirmed with the province before service), so that software
-which sends today sends to us unchanged. A file is kept and answered at once; what became of it is asked
-for later by its MA_LK.
+which sends today sends to us unchanged. A file is kept and answered at once; what became of it is
+asked for later by its MA_LK.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from sokhoe.country import Batch, Citizen
-from sokhoe.vietnam import history, population, to_fhir
+from sokhoe.vietnam import giamdinh, history, population, to_fhir
 from sokhoe.vietnam.population import Person
 from sokhoe.vietnam.province import province
 from sokhoe.vietnam.resources import insurer
@@ -25,9 +25,10 @@ DAYS = 365  # how far back the demo's visits reach
 WHOLE_DAYS = 90
 PAST = frozenset({"Encounter", "Condition", "MedicationRequest", "Immunization"})
 BLOOD_PRESSURE = "85354-9"
-# Facilities whose software sends exchange files in the demo; their newest visits come that way.
-FILE_SENDERS = 3
-FILES_EACH = 8
+# The first facilities have software that sends exchange files: their visits of the last days come
+# through the gateway's tray, translated like any hospital's.
+FILE_SENDERS = 4
+FILE_DAYS = 30
 
 
 @cache
@@ -59,13 +60,20 @@ class World:
     def batches(self, seed: int, people: int, today: date) -> Iterator[Batch]:
         everyone = _people(seed, people, self._folder, today)
         by_number = {one.number: one for one in everyone}
+        senders = {code for code, _ in self.facilities()[:FILE_SENDERS]}
         for person in everyone:
             for facility, visits in self._by_facility(person, today):
+                mother = by_number.get(person.mother) if _newborn(person, today) else None
+                if facility in senders:
+                    recent = today - timedelta(days=FILE_DAYS)
+                    for visit in [one for one in visits if one.start.date() >= recent]:
+                        visits.remove(visit)
+                        file = giamdinh.build(visit, person, mother=mother, folder=self._folder)
+                        yield Batch(facility, (), file)
+                    if not visits:
+                        continue
                 resources = to_fhir.person_resources(
-                    person,
-                    facility,
-                    mother=by_number.get(person.mother) if _newborn(person, today) else None,
-                    folder=self._folder,
+                    person, facility, mother=mother, folder=self._folder
                 )
                 for visit in visits:
                     written = to_fhir.visit_resources(visit)

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 # -- tile map --------------------------------------------------------------------------------
 
 TILE_WIDTH, TILE_HEIGHT, TILE_GAP = 80, 62, 4
-NAME_LETTERS, NAME_LINES = 12, 2
+NAME_LETTERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,10 @@ def wrapped(name: str) -> tuple[str, ...]:
 
 # -- weeks -----------------------------------------------------------------------------------
 
-WEEKS_WIDTH, WEEKS_HEIGHT = 1000, 260
+WIDE, NARROW, WEEKS_HEIGHT = 1000, 430, 260
+NARROW_WEEKS = 26
+# A label that begins nearer to the right edge than this would be cut.
+MONTH_LABEL = 65
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Layer:
 class Weeks:
     """Stacked bars by week. `ticks`: (height, value) of the lines; `months`: (x, first day)."""
 
+    width: int
     layers: tuple[Layer, ...]
     ticks: tuple[tuple[float, int], ...]
     months: tuple[tuple[float, date], ...]
@@ -96,18 +100,22 @@ class Weeks:
     totals: tuple[int, ...]
 
 
-def weeks(rows: Sequence[tuple[date, str, int]], order: Sequence[str]) -> Weeks | None:
+def weeks(
+    rows: Sequence[tuple[date, str, int]], order: Sequence[str], width: int, most: int = 0
+) -> Weeks | None:
     """Stack (Monday, layer, count) rows in the order of `order`, lowest first; weeks without a row
-    are zero. None when there is nothing to draw."""
+    are zero. `most`: only so many newest weeks. None when there is nothing to draw."""
     if not rows:
         return None
     first, last = min(row[0] for row in rows), max(row[0] for row in rows)
+    if most:
+        first = max(first, last - timedelta(weeks=most - 1))
     mondays = [first + timedelta(days=7 * each) for each in range((last - first).days // 7 + 1)]
     counts: Mapping[tuple[date, str], int] = {(week, layer): n for week, layer, n in rows}
     totals = [sum(counts.get((week, layer), 0) for layer in order) for week in mondays]
     steps = ticks(max(totals))
     scale = WEEKS_HEIGHT / steps[-1]
-    pitch = WEEKS_WIDTH / len(mondays)
+    pitch = width / len(mondays)
     wide = max(pitch * 0.78, 1.0)
     heights = [0.0] * len(mondays)
     layers = []
@@ -123,9 +131,12 @@ def weeks(rows: Sequence[tuple[date, str, int]], order: Sequence[str]) -> Weeks 
     months = [
         (place * pitch, week)
         for place, week in enumerate(mondays)
-        if week.day <= 7 and (len(mondays) <= 30 or week.month % 3 == 1)
+        if week.day <= 7
+        and place * pitch <= width - MONTH_LABEL
+        and week.month % (2 if len(mondays) <= 30 else 3) == 1
     ]
     return Weeks(
+        width,
         tuple(layers),
         tuple((round(WEEKS_HEIGHT - step * scale, 1), step) for step in steps),
         tuple(months),

@@ -150,13 +150,24 @@ def senders(answer: Answer) -> Senders:
     return Senders(answer.rows, states, sum(row["visits"] for row in answer.rows))
 
 
-def weekly(answer: Answer) -> charts.Weeks | None:
+@dataclass(frozen=True, slots=True)
+class Weekly:
+    """The same bars twice: up to two years for a desk, half a year for a phone."""
+
+    wide: charts.Weeks
+    narrow: charts.Weeks
+
+
+def weekly(answer: Answer) -> Weekly | None:
     """Visits by week and level, the level with most visits lowest."""
     rows = [(date.fromisoformat(row["week"]), row["level"], row["visits"]) for row in answer.rows]
     sums: dict[str, int] = {}
     for _, level, count in rows:
         sums[level] = sums.get(level, 0) + count
-    return charts.weeks(rows, sorted(sums, key=lambda level: (-sums[level], level)))
+    order = sorted(sums, key=lambda level: (-sums[level], level))
+    wide = charts.weeks(rows, order, charts.WIDE)
+    narrow = charts.weeks(rows, order, charts.NARROW, charts.NARROW_WEEKS)
+    return Weekly(wide, narrow) if wide and narrow else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ import hmac
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from time import sleep
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,9 +18,10 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from sokhoe import clock
-from sokhoe.book import Attempt
+from sokhoe.book import Attempt, oidc
+from sokhoe.book.id_token import Signatures
 from sokhoe.book.oidc import challenge
-from sokhoe.errors import Invalid, SokhoeError, Unavailable
+from sokhoe.errors import Busy, Invalid, SokhoeError, Unavailable
 from tests.book.forger import CALLBACK, CLIENT, ISSUER, Liar, an_ec_key, signed, unsigned
 
 Forgery = Callable[[Liar, dict[str, Any]], Any]
@@ -171,6 +175,12 @@ def test_a_symmetric_key_among_the_published_keys_is_passed_over() -> None:
         liar.finish(liar.provider(algorithms=("HS256", "ES256", "none")))
 
 
+@pytest.mark.parametrize("name", ["none", "HS256", "HS512", "RS512", "ES384", ""])
+def test_no_list_of_a_country_makes_an_unsafe_signature_safe(name: str) -> None:
+    with pytest.raises(Invalid):
+        Signatures(("none", "HS256", "HS512", "RS512", "ES384", "ES256", "")).get_alg(name)
+
+
 def test_a_short_rsa_key_is_passed_over() -> None:
     with pytest.warns(UserWarning, match="2048"):
         short = RSAKey.generate_key(1024, {"kid": "short"}, auto_kid=False)
@@ -228,8 +238,8 @@ def test_a_new_key_of_the_provider_is_fetched_but_not_at_every_forgery() -> None
         httpx.Response(302, headers={"location": "https://evil.test/"}),
         httpx.Response(200, text="<html>"),
         httpx.Response(200, json=["x"]),
-        httpx.Response(200, json={"issuer": "https://other.test"}),
-        httpx.Response(200, content=b'{"issuer":"' + b"x" * 300_000 + b'"}'),
+        httpx.Response(200, json={**Liar().metadata, "issuer": "https://other.test"}),
+        httpx.Response(200, json={**Liar().metadata, "more": "x" * 300_000}),
         httpx.Response(200, text='{"issuer":"https://eid.test","issuer":"https://eid.test"}'),
     ],
     ids=["failure", "lost", "sent away", "html", "list", "other", "huge", "twice"],
@@ -306,3 +316,33 @@ def test_a_provider_that_wants_the_secret_in_the_form_gets_it_there() -> None:
     liar.metadata["token_endpoint_auth_methods_supported"] = ["client_secret_post"]
     liar.finish(liar.provider())
     assert liar.forms[-1]["client_secret"] == "secret"
+
+
+def test_a_slow_provider_keeps_few_waiting_and_tells_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(oidc, "PATIENCE", 0.01)
+    liar = Liar()
+    provider = liar.provider()
+    gate = Event()
+    taken: list[int] = []
+    answer = liar.handle_request
+
+    def slowly(request: httpx.Request) -> httpx.Response:
+        taken.append(1)
+        gate.wait(10)
+        return answer(request)
+
+    monkeypatch.setattr(liar, "handle_request", slowly)
+    with ThreadPoolExecutor(oidc.WAITING) as waiting:
+        begun = [waiting.submit(provider.begin) for _ in range(oidc.WAITING)]
+        try:
+            while len(taken) < oidc.WAITING:
+                sleep(0.005)
+            with pytest.raises(Busy) as refusal:
+                provider.begin()
+            assert refusal.value.slug == "eid-busy"
+        finally:
+            gate.set()
+    assert all(one.result() for one in begun)
+    assert provider.begin()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sokhoe import clock
+from sokhoe import book, clock
 from sokhoe.book import CitizenFacts, PlainSignIn
 from sokhoe.book.sign_in import fits
 from sokhoe.errors import Invalid
@@ -22,7 +23,6 @@ from tests.book.library import (
     STRANGER,
     Library,
     agree,
-    answer_of,
     come_in,
     leave,
 )
@@ -147,7 +147,8 @@ def test_a_note_sealed_for_something_else_is_refused(library: Library) -> None:
     leave(browser)
     name = next(n for n in browser.cookies if n.endswith("-eid"))
     browser.cookies.clear()
-    browser.cookies.set(name, library.gate.seal({"what": "form", "state": "s"}, 600))
+    note = {"what": "form", "state": "s", "nonce": "n", "verifier": "v", "back": ""}
+    browser.cookies.set(name, library.gate.seal(note, 600))
     assert trouble(browser.get("/book/callback?code=c&state=s")) == "seal"
 
 
@@ -283,9 +284,7 @@ def test_another_number_or_an_empty_person_never_fits() -> None:
 
 
 def test_an_e_id_that_was_never_confirmed_in_person_opens_nothing(library: Library) -> None:
-    citizens = library.opened.mount.routes[2].endpoint.__self__._citizens  # type: ignore[attr-defined]
-    from dataclasses import replace
-
+    citizens = library.opened.citizens
     citizens[SAU.citizen_id] = replace(citizens[SAU.citizen_id], level=1)
     answer = come_in(library.browser())
     assert (answer.status_code, trouble(answer)) == (403, "eid-level")
@@ -329,8 +328,6 @@ def test_an_e_id_that_does_not_say_how_sure_it_is_counts_as_not_sure() -> None:
 
 
 def test_at_a_station_there_is_no_book(tmp_path: Any) -> None:
-    from sokhoe import book
-
     library = Library(tmp_path)
     library.site.settings = load({"data": str(tmp_path), "role": "station", "country": "none"})
     assert book.routes(library.site) == []

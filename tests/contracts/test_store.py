@@ -386,6 +386,25 @@ def test_a_commit_of_another_process_is_news_too(url: str, store: Store) -> None
     other.close()
 
 
+def test_two_processes_take_turns_to_write(url: str, store: Store) -> None:
+    other = open_store(url)
+
+    def work(number: int) -> None:
+        writer = (store, other)[number % 2]
+        for turn in range(8):
+            shared = Put(a_patient("shared", f"{number} {turn}"))
+            entry = an_entry(actor=f"Practitioner/{number}")
+            writer.commit([Put(a_patient(f"{number}-{turn}")), shared], author="me", entry=entry)
+
+    in_threads(8, work)
+    assert [version.seq for version in other.feed(0, 1000)] == list(range(1, 129))
+    assert current(store, "Patient", "shared").version == 64
+    assert len(store.entries(count=1000)) == 64
+    assert other.totals() == {"Patient": 65}
+    assert list(store.verify()) == []
+    other.close()
+
+
 def test_commits_come_in_mouthfuls_and_sealed(store: Store) -> None:
     for n in range(10):
         store.commit([Put(a_patient(f"{n}-{p}")) for p in range(5)], author=f"author {n}")

@@ -115,6 +115,8 @@ class World:
             **self.some(
                 subject=self.subject(),
                 encounter={"reference": f"Encounter/e{self.random.randint(0, 9)}"},
+                # what is looked at is not whose record it is
+                focus=[{"reference": f"Patient/{self.pick(*self.patients)}"}],
                 performer=[{"reference": f"Practitioner/d{self.random.randint(0, 2)}"}],
                 valueQuantity=self.quantity(),
                 component=[{"code": self.concept(), "valueQuantity": self.quantity()}],
@@ -238,6 +240,7 @@ class World:
                 ("encounter.class", "AMB"),
                 ("encounter.service-provider", "o1"),
                 ("performer:Practitioner.name", name),
+                ("focus:Patient.gender", "female"),
             ],
             "Patient": [
                 ("name", name),

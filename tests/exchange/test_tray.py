@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from sokhoe.errors import NotFound
-from sokhoe.exchange import Slip, Tray, receive, slips
-from sokhoe.trust import Actor, Gate, Role, Session
+from sokhoe.exchange import Slip, Translated, Tray, receive, slips
+from sokhoe.trust import Actor, Gate, Put, Role, Session
 from tests.testland import EPISODE, VisitLine
 from tests.worlds import a_gate
 
-LINE = b"VISIT|A1|E-1|T-00001|Ada Test|1980-02-01|female|2026-11-20|I10"
+LINE = b"VISIT|A1|E-1|T00001|Ada Test|1980-02-01|female|2026-11-20|I10"
 KIND = VisitLine()
 
 
@@ -144,3 +144,16 @@ def test_a_crash_before_the_commit_repeats_the_file_and_after_it_does_not(
     gate.machine("exchange").done("exchange.tray", 0)  # as if the mark had been lost
     settle(gate)
     assert sender.head() == head
+
+
+def test_a_file_does_not_take_a_known_place_its_name(gate: Gate, sender: Session) -> None:
+    place = {"resourceType": "Organization", "id": "A1", "name": "Alpha Hospital"}
+    gate.machine("ops").commit([Put(place)])
+
+    class Nameless(VisitLine):
+        def translate(self, content: bytes) -> Translated:
+            return Translated(({"resourceType": "Organization", "id": "A1", "active": True},))
+
+    send(sender, LINE)
+    Tray(gate, (Nameless(),)).step()
+    assert sender.read("Organization", "A1").resource["name"] == "Alpha Hospital"

@@ -150,6 +150,7 @@ def test_an_answer_names_at_most_a_hundred_problems() -> None:
             "Patient.extension[0].value",
         ),
         ({"photo": [{"data": "aGk"}]}, "Patient.photo[0].data"),
+        ({"photo": [{"data": "a!Gk="}]}, "Patient.photo[0].data"),
         ({"photo": [{"size": -1}]}, "Patient.photo[0].size"),
         ({"telecom": [{"rank": 0}]}, "Patient.telecom[0].rank"),
         ({"meta": {"lastUpdated": "2024-05-17"}}, "Patient.meta.lastUpdated"),
@@ -215,6 +216,32 @@ def test_a_required_primitive_may_be_replaced_by_its_extension() -> None:
     validate(without(an_observation(_status=absent), "status"))
     only_id = without(an_observation(_status={"id": "x"}), "status")
     assert the_issue(only_id)[0] == "Observation.status"
+
+
+def test_a_text_ends_at_a_megabyte() -> None:
+    longest = "x" * 1024 * 1024
+    validate(a_patient(name=[{"family": longest}]))
+    assert the_issue(a_patient(name=[{"family": longest + "x"}]))[0] == "Patient.name[0].family"
+    elsewhere = an_observation(subject={"reference": "http://" + longest})
+    assert the_issue(elsewhere)[0] == "Observation.subject.reference"
+
+
+def test_white_space_within_base64_is_allowed() -> None:
+    validate(a_patient(photo=[{"data": "aGkx\r\naGk="}]))
+
+
+def test_what_is_remembered_as_right_stays_small() -> None:
+    asked: list[str] = []
+
+    def right(value: str) -> bool:
+        asked.append(value)
+        return True
+
+    check = quick.remembering(right)
+    short = [f"code-{number}" for number in range(5000)]
+    for value in [*short, *short, "x" * 101, "x" * 101]:
+        assert check(value)
+    assert len(asked) == 5000 + (5000 - 4096) + 2
 
 
 def test_primitives_may_carry_extensions_beside_them() -> None:

@@ -181,6 +181,15 @@ def test_a_station_has_no_desk_and_no_index(index: Index, tmp_path: Path) -> Non
     assert index.site.nav == []
 
 
+def test_every_form_carries_the_sign_ins_token(browser: TestClient, index: Index) -> None:
+    answer(browser, index, "b", "same")
+    paths = ["/desk", "/desk?show=decided", f"/desk/people/{index.home('a').id}"]
+    paths += [f"/desk/{case.id}" for case in index.reviews(all=True)]
+    for path in paths:
+        forms = re.findall(r'<form[^>]*method="post".*?</form>', browser.get(path).text, re.S)
+        assert forms and all('name="csrf"' in form for form in forms), path
+
+
 def test_names_with_markup_in_them_stay_text(index: Index) -> None:
     index.arrive(a_person("a", citizen_id=AN, name="<script>x</script> An"))
     index.arrive(a_person("b", citizen_id=AN, name="<script>y</script> An"))

@@ -351,6 +351,7 @@ def test_persons_are_found_by_name_number_and_birth_date(index: Index) -> None:
     assert names("tran", birth_date="1951") == []
     assert names("") == []
     assert names("9") == []
+    assert names(f"{AN},1") == []  # a comma typed into the box is no "or"
 
 
 def test_an_insurance_number_is_no_citizen_id(index: Index) -> None:

@@ -27,7 +27,16 @@ from sokhoe.sync import (
 from sokhoe.sync.receive import Result, Taken, ranges
 from sokhoe.sync.wire import START
 from sokhoe.trust import Session
-from tests.sync.world import HubEnd, StationEnd, a_pair, a_patient, a_reading, contents
+from tests.sync.world import (
+    FACILITY,
+    OTHER,
+    HubEnd,
+    StationEnd,
+    a_pair,
+    a_patient,
+    a_reading,
+    contents,
+)
 
 Pair = tuple[HubEnd, StationEnd]
 
@@ -209,6 +218,26 @@ def test_a_station_cannot_send_in_the_name_of_another(folder: Path) -> None:
             hub.box.push(signed(other, page.body))
         assert caught.value.slug == "other-node"
         other.store.close()
+
+
+def test_a_station_does_not_change_what_is_known_of_another_facility(pair: Pair) -> None:
+    hub, station = pair
+    station.save(OTHER)  # it holds the same: no trouble
+    station.save({**OTHER, "name": "Tên khác"})
+    station.save({**FACILITY, "name": "Trạm Y tế Ba Càng mới"})  # its own
+    station.save({**OTHER, "id": "new"})  # unknown so far
+    station.send()
+    assert head_of(hub.store, station.node(hub)).quarantined == 1
+    names = {
+        id: one.resource["name"]
+        for id in ("86001", "86002", "new")
+        if (one := hub.store.read("Organization", id))
+    }
+    assert names == {
+        "86001": "Trạm Y tế Ba Càng mới",
+        "86002": "Trạm Y tế Loan Mỹ",
+        "new": "Trạm Y tế Loan Mỹ",
+    }
 
 
 def test_a_history_that_began_anew_needs_a_new_code(pair: Pair) -> None:

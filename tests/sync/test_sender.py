@@ -289,6 +289,22 @@ def test_an_answer_that_is_not_the_hubs_promises_nothing(pair: Pair, answer: Any
     assert contents(hub.store) == contents(station.store)
 
 
+@pytest.mark.parametrize("seq", [-1, 0, 2])
+def test_a_hash_of_ours_under_another_number_promises_nothing(pair: Pair, seq: int) -> None:
+    _, station = pair
+    station.sender.step()
+    station.save(a_patient())
+    ack = {"seq": seq, "hash": station.commits()[0].hash.hex()}
+    station.wire.passing = lambda request, body, go: httpx.Response(
+        200,
+        json={"protocol": [1, 1], "hub_epoch": "x", "at": clock.now(), "ack": ack},
+        request=request,
+    )
+    station.sender.send_now()
+    station.sender.step()
+    assert (station.line.status().up, station.line.status().waiting) == (False, 1)
+
+
 def test_an_answer_that_goes_no_step_is_no_reason_to_ask_without_rest(pair: Pair) -> None:
     _, station = pair
     station.sender.step()

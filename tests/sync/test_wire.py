@@ -164,7 +164,6 @@ def test_a_page_that_hides_its_size_is_refused() -> None:
         packed([]),
         packed({"protocol": 1}),
         packed({"protocol": "1", "node": "n", "epoch": "e", "from_seq": 1, "commits": []}),
-        packed({}) + b"more",
         packed({"a": "b" * 1000})[:-5],
     ],
 )
@@ -173,6 +172,13 @@ def test_what_is_no_page_is_refused_with_words(body: bytes) -> None:
         unpack(body)
     assert "cannot be read" in caught.value.message
     assert caught.value.hint
+
+
+def test_a_page_with_something_behind_it_is_refused(pair: Pair) -> None:
+    _, station = pair
+    _, body = a_page(station)
+    with pytest.raises(Invalid, match="cannot be read"):
+        unpack(body + b"more")
 
 
 def test_commits_that_are_not_numbered_one_after_the_other_are_refused(pair: Pair) -> None:

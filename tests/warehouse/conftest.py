@@ -54,7 +54,7 @@ NAMES = ("An", "Ba", "Cu", "Da", "Em", "Ga", "Ha", "Ky", "La", "Mo", "No", "Oi")
 
 @pytest.fixture
 def province() -> Province:
-    return Province({name: 10 for name in NAMES})
+    return Province(dict.fromkeys(NAMES, 10))
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -114,16 +113,11 @@ class Crash(Exception):
         (Shelf, "sweep", False),
     ],
 )
-@pytest.mark.parametrize("nth", [1, 2, 4, 7])
+@pytest.mark.parametrize("nth", [1, 3])
 def test_a_crash_anywhere_leaves_the_same_tables(
-    hub: Hub,
-    monkeypatch: pytest.MonkeyPatch,
-    owner: type,
-    name: str,
-    after: bool,
-    nth: int,
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, after: bool, nth: int
 ) -> None:
-    small_steps(monkeypatch)
+    small_steps(monkeypatch, batch=9)
     some_days(hub)
     real, calls = getattr(owner, name), []
 
@@ -142,15 +136,10 @@ def test_a_crash_anywhere_leaves_the_same_tables(
             hub.load()
     hub.loader = hub.new_loader()
     hub.load()
+    shelf = Shelf(hub.warehouse)
+    assert shelf.damaged(shelf.read()) == []
     crashed = fingerprints(hub)
-    listed = Shelf(hub.warehouse).read().files()
-    hub.loader._compute(Shelf(hub.warehouse).read())
-    hub.load()
-    assert Shelf(hub.warehouse).damaged(Shelf(hub.warehouse).read()) == []
-    assert {
-        p.relative_to(hub.warehouse).as_posix() for p in hub.warehouse.glob("*/*")
-    } >= listed - {file for file in listed if file.startswith("results/")}
-    (hub.warehouse / "manifest.json").unlink()
+    (hub.warehouse / "manifest.json").unlink()  # everything once more, undisturbed
     hub.loader = hub.new_loader()
     hub.load()
     assert fingerprints(hub) == crashed
@@ -272,6 +261,9 @@ SECRETS = (
 )
 
 
+LOINC = {"system": "http://loinc.org", "code": "8480-6"}
+
+
 def planted() -> list[dict[str, Any]]:
     """A person with a secret in every place where a system may put one."""
     patient = a_patient("bi-mat-1") | {
@@ -300,7 +292,7 @@ def planted() -> list[dict[str, Any]]:
         "resourceType": "Observation",
         "id": "bi-mat-3",
         "status": "final",
-        "code": {"text": "Kể với bác sĩ", "coding": [{"system": "http://loinc.org", "code": "8480-6", "display": "Nguyễn"}]},
+        "code": {"text": "Kể với bác sĩ", "coding": [LOINC | {"display": "Nguyễn"}]},
         "subject": subject,
         "performer": [{"reference": "Practitioner/bi-mat-4", "display": "Nguyễn"}],
         "note": [{"text": "Kể với bác sĩ"}],
@@ -364,7 +356,7 @@ def test_a_pseudonym_is_stable_keyed_and_tells_nothing() -> None:
     assert one.reference("http://hub/fhir/Patient/3/_history/2") == f"Patient/{one.of('Patient/3')}"
     assert one.reference("Organization/h1") == "Organization/h1"
     assert one.reference("#p") is one.reference("urn:uuid:1") is None
-    assert os.path.commonprefix([one.of("Patient/3"), one.of("Patient/4")]) != one.of("Patient/3")
+    assert one.of("Patient/3")[:6] != one.of("Patient/4")[:6]
 
 
 def test_loaders_satisfy_what_the_app_runs(hub: Hub) -> None:

@@ -17,13 +17,14 @@ from sokhoe.country import NoPack
 from sokhoe.fhir import fold
 from sokhoe.people import CardFacts, NoIdentity
 from sokhoe.store import Version, open_store
-from sokhoe.trust import Gate, Role
-from sokhoe.web import LineStatus, Site, Texts, make_templates
+from sokhoe.trust import Actor, Gate, Role
+from sokhoe.web import LineStatus, Site, Texts, cookie_name, make_templates
 
 ROOT = Path(__file__).parents[2] / "sokhoe"
 PASSWORD = "sông dài cá lội"
 ICD = "http://hl7.org/fhir/sid/icd-10"
 PLACE = "Organization/86901"
+PLACE_NAME = "Trạm Y tế Thử Nghiệm"
 
 
 class Catalogue:
@@ -84,7 +85,7 @@ class DownLine:
 
 
 class House:
-    """One server with its accounts; `client(role)` is a browser that has signed in."""
+    """One server; `client(role)` is a browser that has signed in."""
 
     def __init__(self, folder: Path, pack: NoPack | None = None) -> None:
         self.settings = settings.load({"data": str(folder), "public_url": "http://testserver"})
@@ -100,26 +101,29 @@ class House:
         clinic.open_room(self.site)
         self.app = Starlette(routes=[*web.routes(self.site), *clinic.routes(self.site)])
         self.app.state.site = self.site
-        for role in (Role.NURSE, Role.DOCTOR, Role.HEAD, Role.STEWARD):
-            self.gate.add_account(
-                str(role),
-                PASSWORD,
-                role=role,
-                name=f"Chị {role}",
-                actor=f"Practitioner/{role}",
-                place=PLACE,
-                place_name="Trạm Y tế Thử Nghiệm",
-            )
+
+    def account(self, role: Role = Role.NURSE) -> None:
+        """An account with a password. Slow on purpose (Argon2): only for tests of signing in."""
+        self.gate.add_account(
+            str(role),
+            PASSWORD,
+            role=role,
+            name=f"Chị {role}",
+            actor=f"Practitioner/{role}",
+            place=PLACE,
+            place_name=PLACE_NAME,
+        )
 
     def visitor(self) -> TestClient:
         return TestClient(self.app, follow_redirects=False)
 
     def client(self, role: Role = Role.NURSE) -> TestClient:
-        client = self.visitor()
-        answer = client.post(
-            "/signin", data={"username": str(role), "password": PASSWORD, "next": "/"}
+        """A browser that is signed in as this role."""
+        actor = Actor(
+            f"Practitioner/{role}", f"Chị {role}", role, PLACE, PLACE_NAME, username=str(role)
         )
-        assert answer.status_code == 303, answer.text
+        client = self.visitor()
+        client.cookies.set(cookie_name(self.site), self.gate.admit(actor))
         return client
 
     def close(self) -> None:

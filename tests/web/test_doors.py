@@ -23,6 +23,7 @@ def bare(tmp_path: Path) -> Iterator[House]:
 
 
 def test_a_stranger_is_led_to_the_sign_in_and_then_where_he_wanted_to_go(house: House) -> None:
+    house.account()
     visitor = house.visitor()
     refused = visitor.get("/people?q=an")
     assert refused.headers["location"] == "/signin?next=/people%3Fq%3Dan"
@@ -35,6 +36,7 @@ def test_a_stranger_is_led_to_the_sign_in_and_then_where_he_wanted_to_go(house: 
 
 
 def test_a_wrong_password_is_said_and_the_name_stays(house: House) -> None:
+    house.account()
     visitor = house.visitor()
     answer = visitor.post("/signin", data={"username": "nurse", "password": "wrong", "next": ""})
     assert answer.status_code == 401
@@ -45,6 +47,7 @@ def test_a_wrong_password_is_said_and_the_name_stays(house: House) -> None:
 
 
 def test_after_many_wrong_passwords_even_the_right_one_waits(house: House) -> None:
+    house.account()
     visitor = house.visitor()
     for _ in range(5):
         visitor.post("/signin", data={"username": "nurse", "password": "wrong"})
@@ -57,6 +60,7 @@ def test_after_many_wrong_passwords_even_the_right_one_waits(house: House) -> No
     ["//evil.example/x", "https://evil.example", "/\\evil.example", "javascript:alert(1)", ""],
 )
 def test_no_link_leads_away_through_the_sign_in(house: House, path: str) -> None:
+    house.account()
     assert local_path(path) == "/"
     answer = house.visitor().post(
         "/signin", data={"username": "nurse", "password": PASSWORD, "next": path}
@@ -94,6 +98,7 @@ def test_a_form_without_its_token_is_refused(house: House) -> None:
 
 
 def test_a_form_from_another_site_is_refused(house: House) -> None:
+    house.account()
     client = house.client()
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         answer = client.post("/people/new", data={"csrf": csrf(client)}, headers=headers)
@@ -108,6 +113,7 @@ def test_a_form_from_another_site_is_refused(house: House) -> None:
 
 
 def test_what_was_typed_survives_a_sign_in_that_ended(house: House) -> None:
+    house.account()
     client = house.client()
     key = field_of(client.get("/people/new").text, "key")
     token = csrf(client)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def texts_in_template(source: str) -> Iterator[str]:
             yield str(call.args[0].value)
 
 
+@cache
 def texts_of(room: str) -> dict[str, str]:
     """Every text of a room with the file it stands in."""
     found: dict[str, str] = {}

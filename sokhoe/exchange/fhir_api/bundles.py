@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from sokhoe import clock
-from sokhoe.errors import Conflict, Invalid, Issue, NotFound, SokhoeError, Unsupported
+from sokhoe.errors import Conflict, Invalid, NotFound, SokhoeError, Unsupported
 from sokhoe.exchange.fhir_api.calls import Call, answer, etag, if_match, new_id
 from sokhoe.exchange.fhir_api.interactions import ID, check_id, check_type, one_match
 from sokhoe.fhir import TYPES
@@ -69,9 +69,10 @@ def post_bundle(call: Call) -> Response:
     )
 
 
-def transaction(call: Call, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Carry out all entries or none; the answer's entries stand in the order of the request."""
-    steps = [plan(call.session, entry, index) for index, entry in enumerate(entries)]
+def transaction(call: Call, entries: list[dict[str, Any]], first: int = 0) -> dict[str, Any]:
+    """Carry out all entries or none; the answer's entries stand in the order of the request.
+    `first`: the number of the first entry in its Bundle, for naming places."""
+    steps = [plan(call.session, entry, index) for index, entry in enumerate(entries, first)]
     _no_twins(steps)
     names = {step.full_url: f"{step.type}/{step.id}" for step in steps if step.full_url}
     for step in steps:
@@ -110,7 +111,7 @@ def batch(call: Call, entries: list[dict[str, Any]]) -> dict[str, Any]:
     order = sorted(range(len(entries)), key=lambda at: _rank(entries[at]))
     for index in order:
         try:
-            by_method[index] = transaction(call, [entries[index]])["entry"][0]
+            by_method[index] = transaction(call, [entries[index]], index)["entry"][0]
         except SokhoeError as error:
             by_method[index] = {
                 "response": {"status": str(error.status), "outcome": error.outcome()}
@@ -263,14 +264,13 @@ def _placed(error: Invalid, writes: list[Step]) -> Invalid:
     """Say in which entry a resource is wrong, where the type alone leaves it open."""
     issues = []
     for issue in error.issues:
-        type = issue.location.split(".")[0].split("[")[0]
+        type, _, rest = issue.location.partition(".")
         fits = [step for step in writes if step.type == type]
-        where = f"Bundle.entry[{fits[0].index}].resource" if len(fits) == 1 else "Bundle.entry"
-        issues.append(
-            Issue(
-                issue.message, f"{where}: {issue.location}" if issue.location else where, issue.code
-            )
-        )
+        if len(fits) == 1:
+            where = f"Bundle.entry[{fits[0].index}].resource"
+            issues.append(replace(issue, location=f"{where}.{rest}" if rest else where))
+        else:
+            issues.append(issue)
     return Invalid(
         error.message,
         hint=error.hint,

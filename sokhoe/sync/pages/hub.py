@@ -96,6 +96,7 @@ def show(
             if row.node.state is NodeState.ACTIVE
         ],
         may_act=may_act,
+        may_release=may_act and any(row.head.quarantined for row in table),
         facilities=facilities,
         facility=facility,
         facility_name=dict(facilities).get(facility, ""),

@@ -137,5 +137,5 @@ def _coverage(room: Room, answer: Answer, short: bool) -> dict[str, Any]:
         "all": cover,
         "map": drawn,
         "tiles": tiles,
-        "rows": cover.areas[: AREAS if short else None],
+        "rows": [one for one in cover.areas if not one.hidden][: AREAS if short else None],
     }

@@ -194,12 +194,14 @@ def test_a_hidden_doctype_in_another_encoding_is_refused() -> None:
         assert refused(hidden) in {"NOT_UTF8", "NOT_XML", "DOCTYPE"}
 
 
-def test_truncated_base64_is_refused_at_its_place() -> None:
-    broken = with_inner(RIGHT, "XML4", inner(RIGHT, "XML4")[:-3])
-    with pytest.raises(Invalid) as caught:
-        parse(broken)
-    assert caught.value.slug == "BAD_BASE64"
-    assert caught.value.issues[0].location == "HOSO[0]/XML4"
+def test_truncated_or_dirty_base64_is_refused_at_its_place() -> None:
+    whole = inner(RIGHT, "XML4").rstrip("=")
+    whole = whole[: len(whole) // 4 * 4]
+    for text in (whole[:-1], whole[:-2], whole[:-3], f"{whole[:40]}!!!!{whole[40:]}"):
+        with pytest.raises(Invalid) as caught:
+            parse(with_inner(RIGHT, "XML4", text))
+        assert caught.value.slug == "BAD_BASE64"
+        assert caught.value.issues[0].location == "HOSO[0]/XML4"
 
 
 def test_a_file_in_an_old_vietnamese_encoding_is_refused_with_the_way_out() -> None:

@@ -119,7 +119,11 @@ def test_partial_births_and_birth_hours_are_kept_as_they_are_known() -> None:
 
 
 def test_old_cards_and_passports_are_not_citizen_numbers() -> None:
-    for number, key in (("331234567", "old_card"), ("C1234567", "passport")):
+    for number, key in (
+        ("331234567", "old_card"),
+        ("C1234567", "passport"),
+        ("C12345678", "passport"),  # nine characters, but not nine digits
+    ):
         (patient,) = of("Patient", made(a_file(XML1=[a_summary(SO_CCCD=number)])))
         assert systems.key_of(patient["identifier"][1]["system"]) == key
 
