@@ -32,7 +32,8 @@ from sokhoe.fhir import decode, encode
 from sokhoe.settings import load
 from sokhoe.store import open_store
 from sokhoe.trust import Gate
-from tests.postgres import running_postgres
+from tests.postgres import Server as PostgresServer
+from tests.postgres import programs
 
 TICKS = os.sysconf("SC_CLK_TCK")
 CLIENTS = 4
@@ -62,6 +63,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running_postgres(binaries: Path) -> Iterator[str]:
+    """A fresh PostgreSQL with fsync on, as in service; the URL of an empty schema."""
+    server = PostgresServer(binaries, sync=True)
+    try:
+        yield server.new()
+    finally:
+        server.stop()
 
 
 @contextlib.contextmanager
@@ -194,8 +205,14 @@ def main() -> None:
         each = size_of(work / "hub") / total
         note = "whole data folder: history, indexes, audit, warehouse"
         rows.append(("bytes per resource", "SQLite", f"{each:,.0f} B", note))
-        if not arguments.no_postgres:
-            with running_postgres() as database, serving(work / "pg", "hub", database) as hub:
+        binaries = None if arguments.no_postgres else programs()
+        if binaries is None:
+            print("PostgreSQL is left out (none found, or --no-postgres)")
+        else:
+            with (
+                running_postgres(binaries) as database,
+                serving(work / "pg", "hub", database) as hub,
+            ):
                 measure(hub, name, bodies, total, arguments.seconds)
                 rows += [(what, "PostgreSQL", value, note) for what, value, note in hub.rows]
                 rows.append(("bytes per resource", "PostgreSQL", _pg_size(database, total), ""))

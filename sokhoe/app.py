@@ -149,6 +149,7 @@ def build(
     )
     app.state.site = site
     app.state.store = store
+    app.state.ops = site.gate.machine("ops")
     app.state.runners = runners
     app.state.followers = workers
     return app
@@ -167,6 +168,10 @@ def health(request: Request) -> Response:
             "head": request.app.state.store.head(),
             "followers": {
                 one.name: broken.get(one.name, "ok") for one in request.app.state.followers
+            },
+            "marks": {
+                one.name: request.app.state.ops.mark_of(one.name)
+                for one in request.app.state.followers
             },
             "line": {"configured": line.configured, "up": line.up, "waiting": line.waiting},
         }

@@ -11,6 +11,7 @@ its Null twin for None. `sokhoe-laos` would be installed beside us and named in 
 | clinic.catalogue | sokhoe/clinic/seams.py | diagnosis, medicine and facility lists |
 | book.sign_in | sokhoe/book/seams.py | how the e-ID's claims name a citizen |
 | warehouse.places | sokhoe/warehouse/seams.py | communes, population, targets, map |
+| warehouse.words | sokhoe/warehouse/seams.py | names of codes |
 | world | here | an invented province for demo, tests and benchmarks |
 """
 

@@ -105,6 +105,18 @@ def test_a_room_asks_only_the_rooms_it_may_and_through_their_doors(room: str) ->
     assert found == []
 
 
+def test_only_the_store_s_callers_take_the_memory_from_the_gate() -> None:
+    callers = {room for room, may in MAY_ASK.items() if "store" in may}
+    assert callers == {"trust", "sync", "ops"}
+    takers = {
+        room
+        for room in MAY_ASK
+        for file in files(room)
+        if re.search(r"gate\.(memory|_store)\b", file.read_text("utf-8"))
+    }
+    assert takers <= callers
+
+
 def test_root_files_never_ask_vietnam() -> None:
     for file in HOUSE.glob("*.py"):
         assert not any(

@@ -13,7 +13,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import httpx
-from lxml.html import fromstring
+from lxml.html import document_fromstring
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -170,7 +170,8 @@ class Form:
     and what the user types; `press` is the button."""
 
     def __init__(self, html: str, at: int = 0, *, action: str = "") -> None:
-        forms = [one for one in fromstring(html).forms if one.method == "POST"]
+        page: Any = document_fromstring(html)
+        forms = [one for one in page.forms if one.method == "POST"]
         if action:
             forms = [one for one in forms if (one.action or "").startswith(action)]
         self.action = str(forms[at].action)

@@ -227,7 +227,7 @@ def _tell_the_desk(site: Site, facts: CitizenFacts, person: PersonView | None) -
 
 def _admit(ask: Ask, facts: CitizenFacts, person: PersonView, back: str) -> Response:
     site = ask.site
-    actor = Actor(id=person.ref, name=person.name or facts.name, role=Role.CITIZEN)
+    actor = Actor(id=person.ref, name=facts.name, role=Role.CITIZEN)
     secret = site.gate.admit(actor, ask.address)
     old = ask.request.cookies.get(cookie_name(site))
     if old:

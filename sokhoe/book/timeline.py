@@ -91,7 +91,16 @@ class Card:
 
     @property
     def says_something(self) -> bool:
-        return bool(self.medicines or self.results or self.reports or self.done or self.vaccines)
+        return any(
+            (
+                self.diagnoses,
+                self.medicines,
+                self.results,
+                self.reports,
+                self.done,
+                self.vaccines,
+            )
+        )
 
     @property
     def days(self) -> int:
@@ -100,20 +109,27 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """The resources of one person, of all linked source Patients, as they were sent."""
+class Pile:
+    """Resources by kind, as they were sent."""
 
-    encounters: Sequence[Resource] = ()
     conditions: Sequence[Resource] = ()
     medications: Sequence[Resource] = ()
     observations: Sequence[Resource] = ()
     reports: Sequence[Resource] = ()
     procedures: Sequence[Resource] = ()
     immunizations: Sequence[Resource] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Pile):
+    """The resources of one person, of all linked source Patients."""
+
+    encounters: Sequence[Resource] = ()
     places: Places = field(default_factory=Places)
     births: Mapping[str, str] = field(default_factory=dict)
 
 
+_PILES = ("conditions", "medications", "observations", "reports", "procedures", "immunizations")
 _KINDS = {
     "IMP": Kind.STAY,
     "ACUTE": Kind.STAY,
@@ -164,6 +180,7 @@ class _Reader:
 
     def __init__(self, record: Record) -> None:
         self.record = record
+        self.by_visit = _grouped(record, visit)
         self.results = {
             one.id: one
             for one in results.read_all(record.observations, record.places, record.births)
@@ -173,7 +190,7 @@ class _Reader:
         record, places = self.record, self.record.places
         code = str((encounter.get("class") or {}).get("code", ""))
         names = [text(one) for one in encounter.get("reasonCode") or []]
-        part = _part(record, lambda one: visit(one) == own(encounter))
+        part = self.by_visit.get(own(encounter), Pile())
         return self._filled(
             Card(
                 id=str(encounter.get("id", "")),
@@ -192,30 +209,21 @@ class _Reader:
     def loose(self, of_year: int) -> list[Card]:
         """What was sent without a visit (or with one we do not have), by day and facility."""
         known = {own(one) for one in self.record.encounters}
-
-        def is_alone(one: Resource) -> bool:
-            return year(moment(one)) == of_year and visit(one) not in known
-
-        alone = _part(self.record, is_alone)
-        days = dict.fromkeys(
-            (day(moment(one)), subject(one))
-            for many in (
-                alone.medications,
-                alone.observations,
-                alone.reports,
-                alone.procedures,
-                alone.immunizations,
-            )
-            for one in many
-        )
+        alone = [pile for ref, pile in self.by_visit.items() if ref not in known]
+        named = {ref for one in self.record.encounters for ref in _ranks(one)}
         found = []
-        for at, patient in days:
-            part = _part(alone, _sent(at, patient))
-            facility = self.record.places.of({"subject": {"reference": patient}})
-            found.append(self._filled(Card("", Kind.LOOSE, at, "", facility, "", ""), part))
+        for pile in alone:
+            for sent, part in _grouped(pile, _sent).items():
+                at, _, patient = sent.partition(" ")
+                if year(at) == of_year:
+                    facility = self.record.places.of({"subject": {"reference": patient}})
+                    mine = [one for one in part.conditions if own(one) not in named]
+                    listed = _diagnoses({}, mine, ())
+                    card = Card("", Kind.LOOSE, at, "", facility, "", "", listed)
+                    found.append(self._filled(card, part))
         return [one for one in found if one.says_something]
 
-    def _filled(self, card: Card, part: Record) -> Card:
+    def _filled(self, card: Card, part: Pile) -> Card:
         """The card with the contents of its part of the record."""
         listed = [
             self.results[str(one.get("id"))]
@@ -232,26 +240,18 @@ class _Reader:
         )
 
 
-def _part(record: Record, belongs: Callable[[Resource], bool]) -> Record:
-    """The resources of a record for which `belongs` holds."""
-
-    def those(many: Sequence[Resource]) -> list[Resource]:
-        return [one for one in many if belongs(one)]
-
-    return replace(
-        record,
-        conditions=those(record.conditions),
-        medications=those(record.medications),
-        observations=those(record.observations),
-        reports=those(record.reports),
-        procedures=those(record.procedures),
-        immunizations=those(record.immunizations),
-    )
+def _grouped(pile: Pile, key: Callable[[Resource], str]) -> dict[str, Pile]:
+    """The resources of a pile by a key, each looked at once: a year has hundreds."""
+    found: dict[str, dict[str, list[Resource]]] = {}
+    for name in _PILES:
+        for one in getattr(pile, name):
+            found.setdefault(key(one), {}).setdefault(name, []).append(one)
+    return {group: Pile(**lists) for group, lists in found.items()}
 
 
-def _sent(at: str, patient: str) -> Callable[[Resource], bool]:
-    """Of this day and this source Patient?"""
-    return lambda one: day(moment(one)) == at and subject(one) == patient
+def _sent(resource: Resource) -> str:
+    """The day and the source Patient by which loose papers lie together."""
+    return f"{day(moment(resource))} {subject(resource)}"
 
 
 def _doctor(encounter: Resource, places: Places) -> str:
@@ -266,13 +266,20 @@ def _doctor(encounter: Resource, places: Places) -> str:
     return ""
 
 
+def _ranks(encounter: Resource) -> dict[str, int]:
+    """The Conditions a visit names, with their rank."""
+    listed = encounter.get("diagnosis") or []
+    return {
+        target(one.get("condition")): int(one.get("rank") or place)
+        for place, one in enumerate(listed, 1)
+    }
+
+
 def _diagnoses(
     encounter: Resource, attached: Sequence[Resource], every: Sequence[Resource]
 ) -> tuple[Diagnosis, ...]:
     """Of the visit's own list and of what points at the visit, each once; the first rank leads."""
-    ranks: dict[str, int] = {}
-    for place, one in enumerate(encounter.get("diagnosis") or []):
-        ranks[target(one.get("condition"))] = int(one.get("rank") or place + 1)
+    ranks = _ranks(encounter)
     listed = [one for one in every if own(one) in ranks]
     listed += [one for one in attached if own(one) not in ranks]
     listed.sort(key=lambda one: ranks.get(own(one), 99))

@@ -190,7 +190,9 @@ COUNTS = {
 def look(one: Look, t: Speaker) -> str:
     """Who looked, where, at what and why, in one sentence."""
     role = t(ROLES.get(one.role, one.role))
-    if one.place:
+    if one.role == "software" and one.deed is Deed.WROTE:
+        return t("{place} sent records about you, by its software.", place=one.place or one.name)
+    if one.place and one.place != one.name:
         who = t("{name} ({role}) at {place}", name=one.name, role=role, place=one.place)
     else:
         who = t("{name} ({role})", name=one.name, role=role)

@@ -133,13 +133,14 @@ class Tray:
 
     def step(self) -> bool:
         """Translate the files of one batch of the feed; True when there may be more."""
-        versions, reach = self._session.follow(FOLLOWER)
+        versions, reach = self._session.follow(FOLLOWER, 2000, types=frozenset({"Task"}))
         for version in versions:
             if version.type == "Task" and not version.deleted and _is_requested(version.resource):
                 self._work(version)
-        if reach > self._session.mark_of(FOLLOWER):
+        moved = reach > self._session.mark_of(FOLLOWER)
+        if moved:
             self._session.done(FOLLOWER, reach)
-        return bool(versions)
+        return moved or bool(versions)
 
     def _work(self, version: Version) -> None:
         try:

@@ -45,6 +45,7 @@ STATIONS = ("station-1", "station-2")
 CITIZENS = 5
 CITIZENS_FILE = "eid-citizens.json"
 READY_SECONDS = 60
+SETTLE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     doors = write_doors(place)
     with servers(place) as processes:
         wait_ready(place, processes, console)
+        wait_followers(place, console)
         show(doors, console)
         if not arguments.no_browser:
             with contextlib.suppress(webbrowser.Error):
@@ -240,8 +242,6 @@ def _fill(place: Place, about: dict[str, Any], progress: Progress) -> None:
             world.fill(apps[server].state.site, source, own[code], lambda *_: None, 0)
         progress.update(task, completed=total, total=total)
         _open_doors(place, about, apps, source, today)
-        linking = progress.add_task("Linking people, counting", total=None)
-        world.settle(apps["hub"], lambda what, done, of: progress.update(linking, completed=done))
         citizens = source.citizens(number, people, today, CITIZENS)
         world.visit_as_staff(hub, source, citizens, today)
     finally:
@@ -462,6 +462,24 @@ def wait_ready(
                 if time.monotonic() - started > READY_SECONDS:
                     raise Unavailable(f"The {server} does not answer.", slug="no-start")
                 time.sleep(0.1)
+
+
+def wait_followers(place: Place, console: Console) -> None:
+    """Let the hub link people, translate files and count, so that every door shows something.
+
+    They are followers: were one slow, the rest works meanwhile, so this waits only so long.
+    """
+    end = time.monotonic() + SETTLE_SECONDS
+    with _progress(console) as progress:
+        task = progress.add_task("Linking people, reading files, counting", total=None)
+        while time.monotonic() < end:
+            state = httpx.get(f"{place.url('hub')}/health", timeout=10).json()
+            marks, head = state["marks"].values(), state["head"]
+            progress.update(task, completed=min(marks, default=head), total=head)
+            if all(mark >= head for mark in marks):
+                return
+            time.sleep(0.3)
+    console.print("The hub is still linking and counting; its pages fill up by themselves.")
 
 
 def watch(processes: dict[str, subprocess.Popen[bytes]], console: Console) -> int:

@@ -31,7 +31,7 @@ from joserfc.jwk import ECKey
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from sokhoe import clock
 from sokhoe.country import Citizen
@@ -158,47 +158,6 @@ def _write_secret(file: Path, text: str) -> None:
     file.write_text(text, "utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A provider ready to be mounted, the settings by which the hub becomes its client, and the
-    citizens it knows, by number."""
-
-    mount: Mount
-    settings: dict[str, str]
-    citizens: dict[str, Known]
-
-
-def open_provider(
-    settings: Settings, hub_url: str, citizens: Sequence[Citizen], password: str
-) -> Opened:
-    """Everything for the demo in one call: citizens' file, key and secret in the data folder, the
-    routes at `/eid` of the hub. Raises Unsupported outside the demo."""
-    _demo_only(settings)
-    folder = settings.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "eid-citizens.json"
-    write_citizens(file, citizens, password)
-    issuer, secret = f"{hub_url}/eid", open_secret(folder)
-    client = Client("sokhoe-book", secret, (f"{hub_url}/book/callback",))
-    known = read_citizens(file)
-    listed = routes(
-        settings,
-        issuer,
-        known,
-        open_key(folder),
-        [client],
-        hint=f"Bản thử: mật khẩu là {password}",
-        samples=[one.citizen_id for one in citizens[:5]],
-    )
-    more = {
-        "oidc_issuer": issuer,
-        "oidc_client_id": client.client_id,
-        "oidc_client_secret": secret,
-        "oidc_citizen_claim": "citizen_id",
-    }
-    return Opened(Mount("/eid", routes=listed), more, known)
-
-
 # -- the provider ---------------------------------------------------------------------------------
 
 
@@ -214,7 +173,7 @@ def routes(
 ) -> list[Route]:
     """The provider's routes, to be mounted at the path of `issuer`.
 
-    `hint`: a line under the password field (the demo's password); `samples`: citizen IDs to offer.
+    `hint`: the demo's password, to be shown under its field; `samples`: citizen IDs to offer.
     Raises Unsupported outside the demo.
     """
     _demo_only(settings)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-from rich.table import Table
-
 from sokhoe.ops.cli import add_settings, settings_from
 from sokhoe.settings import SETTINGS
 
@@ -17,10 +14,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
-    table = Table("setting", "value", "source", "meaning", box=None, pad_edge=False)
     for one in SETTINGS:
         value = settings.values[one.name]
-        shown = "(set)" if one.secret and value else str(value)
-        table.add_row(one.name, shown, settings.sources[one.name], one.meaning)
-    Console().print(table)
+        shown = "(set)" if one.secret and value else str(value) or "(empty)"
+        print(f"{one.name} = {shown}   [{settings.sources[one.name]}]\n    {one.meaning}")
     return 0

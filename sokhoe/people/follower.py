@@ -20,6 +20,7 @@ from sokhoe.trust import Session, Version, mark
 
 NAME = "people"
 BATCH = 1000
+FOLLOWED = frozenset({"Patient", "Person"})
 _TRIES = 5
 
 
@@ -49,7 +50,7 @@ class PeopleFollower:
 
     def _step(self) -> bool:
         before = self.session.mark_of(self.name)
-        versions, reach = self.session.follow(self.name, self._batch)
+        versions, reach = self.session.follow(self.name, self._batch, types=FOLLOWED)
         if reach == before:
             return False
         if not before:

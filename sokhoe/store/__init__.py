@@ -4,7 +4,9 @@ I keep what is committed, on SQLite or PostgreSQL, sealed in two hash chains.
 I may ask `fhir`. I never decide who may read: whoever asks brings a `Scope`.
 """
 
-from sokhoe.errors import Invalid
+from pathlib import Path
+
+from sokhoe.errors import Conflict, Invalid, NotFound
 from sokhoe.store.chain import seal
 from sokhoe.store.shapes import (
     EVERYTHING,
@@ -39,6 +41,7 @@ __all__ = [
     "Store",
     "Version",
     "open_store",
+    "restore",
     "seal",
 ]
 
@@ -60,3 +63,28 @@ def open_store(url: str) -> Store:
         f"{url.split('://')[0]!r} is not a database that sokhoe knows.",
         hint="Write sqlite:///path or postgresql://user@host/name.",
     )
+
+
+def restore(backup: str, url: str) -> None:
+    """Make a store from a backup, at a place where there is none yet; it begins a new epoch.
+
+    NotFound if there is no backup, Conflict if something is there already.
+    """
+    if not Path(backup).is_file():
+        raise NotFound(f"There is no backup {backup}.")
+    if url.startswith("sqlite:///"):
+        target = Path(url.removeprefix("sqlite:///"))
+        if target.exists():
+            raise Conflict(
+                f"{target} is there already.", hint="Move it away first; nothing was changed."
+            )
+        copy = open_store(f"sqlite:///{backup}")
+        copy.backup(str(target))
+        copy.close()
+    else:
+        from sokhoe.store.postgres import fill
+
+        fill(url, backup)
+    store = open_store(url)
+    store.renew_epoch()
+    store.close()

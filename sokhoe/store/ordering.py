@@ -17,7 +17,9 @@ from typing import Any
 
 from sokhoe.errors import Invalid
 from sokhoe.fhir import search
-from sokhoe.store.sqlgen import MANY, TRUE, Asking, Leaf, Sql, joined, of_param, sql
+from sokhoe.store.comparing import of_param
+from sokhoe.store.pieces import TRUE, Sql, joined, sql
+from sokhoe.store.sqlgen import MANY, Asking, Leaf
 
 SIDE_BY_SIDE = 20  # so many hashes are walked in order and merged; more are sorted
 

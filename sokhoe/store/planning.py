@@ -7,7 +7,6 @@ A commit that must be refused raises before anything of it is noted, so it canno
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -258,6 +257,11 @@ def all_links(pk: int, rows: IndexRows) -> list[tuple[int, int, int]]:
     return [(pk, key, int(key in own)) for key in sorted(own.union(rows.links))]
 
 
+def own_links(pk: int, rows: IndexRows) -> list[tuple[int, int, int]]:
+    """The patients of what was deleted."""
+    return [link for link in all_links(pk, rows) if link[2]]
+
+
 def _note_entry(plan: Plan, entry: Entry, body: bytes) -> None:
     heads = plan.heads
     number = heads.audit + 1
@@ -282,52 +286,3 @@ def check_keeps(keeps: tuple[Keep, ...]) -> None:
             encode(keep.value)
         except (TypeError, ValueError) as error:
             raise Invalid(f"{keep.kind} {keep.key} cannot be kept: {error}.") from error
-
-
-# --- rows as tables take them, sorted, since sorted rows are written about three times faster ---
-
-
-def own_links(pk: int, rows: IndexRows) -> list[tuple[int, int, int]]:
-    """The patients of what was deleted."""
-    return [link for link in all_links(pk, rows) if link[2]]
-
-
-def version_rows(versions: list[NewVersion]) -> list[tuple[Any, ...]]:
-    return [
-        (
-            one.version.seq,
-            TYPE_CODES[one.version.type],
-            one.version.id,
-            one.version.version,
-            one.version.commit,
-            one.version.at,
-            int(one.version.deleted),
-            one.self_key,
-            one.order,
-            one.content,
-            one.packed.dictionary,
-            one.packed.data,
-        )
-        for one in versions
-    ]
-
-
-Indexed = Sequence[tuple[int, IndexRows]]
-
-
-def eq_rows(indexed: Indexed) -> list[tuple[int, int, int]]:
-    found = [(key, rows.order, pk) for pk, rows in indexed for key in rows.keys]
-    found += [(rows.walk, 0, pk) for pk, rows in indexed if rows.walk is not None]
-    return sorted(found)
-
-
-def date_rows(indexed: Indexed) -> list[tuple[int, int, int, int, int]]:
-    return sorted((*one, rows.order, pk) for pk, rows in indexed for one in rows.dates)
-
-
-def text_rows(indexed: Indexed) -> list[tuple[int, str, int, int]]:
-    return sorted((*one, rows.order, pk) for pk, rows in indexed for one in rows.texts)
-
-
-def number_rows(indexed: Indexed) -> list[tuple[int, float, int, int]]:
-    return sorted((*one, rows.order, pk) for pk, rows in indexed for one in rows.numbers)

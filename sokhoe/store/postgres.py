@@ -20,14 +20,15 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from sokhoe.errors import Conflict, Unavailable
-from sokhoe.store import planning, schema
+from sokhoe.store import planning, rows, schema
 from sokhoe.store.copying import TABLES, Fill, copy
 from sokhoe.store.indexing import Link
-from sokhoe.store.planning import TYPE_CODES, Indexed, Plan, Standing
+from sokhoe.store.pieces import Sql
+from sokhoe.store.planning import TYPE_CODES, Plan, Standing
+from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import COLUMNS, Reader, Rows
-from sokhoe.store.sqlgen import Sql
 from sokhoe.store.sqlite import MIGRATIONS, SqliteStore
-from sokhoe.store.sqlstore import SqlStore, head_rows, keep_rows
+from sokhoe.store.sqlstore import SqlStore
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -185,24 +186,19 @@ class PostgresStore(SqlStore):
         return {(one.version.type, one.version.id): one for one in stands}
 
     def _write(self, plan: Plan, stale: Indexed) -> None:
-        self._many("UPDATE head SET seq=?, hash=?, at=? WHERE kind=?", head_rows(plan.heads))
+        self._many("UPDATE head SET seq=?, hash=?, at=? WHERE kind=?", rows.head_rows(plan.heads))
         if plan.versions:
             self._write_versions(plan, stale)
-        if plan.audit:
-            self._copy(
-                "audit(seq, at, hash, body)",
-                [(seq, entry.at, sealed, body) for seq, entry, body, sealed in plan.audit],
-            )
-            of = [(key, one[0]) for one in plan.audit for key in planning.entry_keys(one[1])]
-            self._copy("audit_of(h, seq)", of)
-        gone, full = keep_rows(plan)
+        self._copy("audit(seq, at, hash, body)", rows.audit_rows(plan))
+        self._copy("audit_of(h, seq)", rows.audit_keys(plan))
+        gone, full = rows.keep_rows(plan)
         self._many("DELETE FROM keep WHERE kind=? AND key=?", gone)
         self._copy("keep(kind, key, value)", full)
 
     def _write_versions(self, plan: Plan, stale: Indexed) -> None:
         self._copy(
             "res(seq, type, id, version, txn, at, deleted, self, d, content, dict, body)",
-            planning.version_rows(plan.versions),
+            rows.version_rows(plan.versions),
         )
         self._copy("commits(seq, node, epoch, prev, hash, author, at, first, last)", plan.commits)
         self._many(
@@ -215,15 +211,15 @@ class PostgresStore(SqlStore):
     def _write_index(self, new: Indexed, links: Sequence[Link], stale: Indexed = ()) -> None:
         self._copy("link(pk, t, own)", links)
         if stale:
-            columns = zip(*planning.eq_rows(stale), strict=True)
+            columns = zip(*rows.eq_rows(stale), strict=True)
             _run(self._writer, _NO_LONGER, tuple(list(column) for column in columns))
             pks = [pk for pk, _ in stale]
             for table in ("dte", "str", "num"):
                 _run(self._writer, f"DELETE FROM {table} WHERE pk=ANY(?::bigint[])", (pks,))
-        self._copy("eq(h, d, pk)", planning.eq_rows(new))
-        self._copy("dte(p, lo, hi, d, pk)", planning.date_rows(new))
-        self._copy("str(p, v, d, pk)", planning.text_rows(new))
-        self._copy("num(p, v, d, pk)", planning.number_rows(new))
+        self._copy("eq(h, d, pk)", rows.eq_rows(new))
+        self._copy("dte(p, lo, hi, d, pk)", rows.date_rows(new))
+        self._copy("str(p, v, d, pk)", rows.text_rows(new))
+        self._copy("num(p, v, d, pk)", rows.number_rows(new))
 
     def _run(self, text: str, args: tuple[Any, ...] = ()) -> None:
         _run(self._writer, text, args)
@@ -250,6 +246,8 @@ class PostgresStore(SqlStore):
             return Unavailable(
                 f"PostgreSQL does not answer: {str(error).strip()}", hint="Try again in a moment."
             )
+        if isinstance(error, psycopg.Error):
+            return Unavailable(f"The store could not write: {error}", hint="Nothing was written.")
         return super()._translated(error)
 
     # --- the whole -----------------------------------------------------------------------------
@@ -280,9 +278,8 @@ class PostgresStore(SqlStore):
                 raise Conflict("This database is not empty, so nothing can be restored into it.")
             for table, _, _ in TABLES:
                 self._run(f"DELETE FROM {table}")
-            source.restore_into(
-                lambda table, columns, rows: self._copy(f"{table}({columns})", rows)
-            )
+            source.pour(lambda table, columns, rows: self._copy(f"{table}({columns})", rows))
+            self._settle(_reader(self._writer))
         self.tidy()
 
     def tidy(self) -> None:
@@ -296,6 +293,16 @@ class PostgresStore(SqlStore):
             idle, self._idle = self._idle, []
         for connection in [*idle, self._writer]:
             connection.close()
+
+
+def fill(url: str, backup: str) -> None:
+    """Pour a backup into an empty database."""
+    store, source = PostgresStore(url), SqliteStore(backup)
+    try:
+        store.fill_from(source)
+    finally:
+        source.close()
+        store.close()
 
 
 def _stream(connection: Connection, text: str) -> Iterator[tuple[Any, ...]]:

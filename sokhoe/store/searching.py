@@ -12,15 +12,17 @@ from typing import Any
 from sokhoe.errors import Unsupported
 from sokhoe.fhir import search
 from sokhoe.store import ordering
+from sokhoe.store.pieces import Sql, joined, sql
 from sokhoe.store.planning import TYPE_CODES
 from sokhoe.store.shapes import Page, Scope, Version
-from sokhoe.store.sqlgen import MANY, Asking, Dialect, Leaf, Sql, countable, joined, sql
+from sokhoe.store.sqlgen import MANY, Asking, Dialect, Leaf, countable
 
 Rows = Sequence[tuple[Any, ...]]
 Where = tuple[search.Condition, ...]
 Reader = Callable[[str, tuple[Any, ...]], Rows]
 
 COLUMNS = "r.seq, r.txn, r.type, r.id, r.version, r.at, r.deleted, r.dict, r.body"
+FEW = 250
 MOST_ENDS = 500  # a chain with so few ends becomes a plain list of references
 MOST_INCLUDED = 5_000
 ESTIMATED = 10_000  # an estimate is exact up to here
@@ -152,10 +154,20 @@ class Search:
         self._measure(leaves)
 
     def _measure(self, leaves: Sequence[Leaf]) -> None:
-        unknown = [one for one in leaves if one not in self.asking.sizes]
-        if unknown:
-            sizes = self._rows(self.asking.counts(unknown))[0]
-            self.asking.sizes.update(zip(unknown, sizes, strict=True))
+        """Count to a few hundred first: mostly one condition is that small, and then how large
+        the others are is of no interest."""
+        sizes = self.asking.sizes
+        unknown = [one for one in leaves if one not in sizes]
+        for most in (min(FEW, MANY), MANY):
+            if not unknown:
+                return
+            counted = self._rows(self.asking.counts(unknown, most))[0]
+            small: dict[search.Condition, int] = {
+                one: n for one, n in zip(unknown, counted, strict=True) if n < most
+            }
+            sizes.update(small)
+            if small:
+                return
 
     def _total(self, query: search.Query) -> int | None:
         if query.total == "none":

@@ -249,6 +249,18 @@ class Store(Protocol):
         the first bad place first."""
 
     def backup(self, path: str) -> None:
-        """A consistent copy of everything while the store is in use."""
+        """A consistent copy of everything while the store is in use: a SQLite file, whichever the
+        database; it can be opened as a store itself, and `restore` makes a store of it again."""
+
+    def renew_epoch(self) -> str:
+        """Begin a new epoch (after a restore): who has read commits that the backup did not have
+        must notice that the numbers after it mean something else now."""
+
+    def train(self) -> int:
+        """Make a new compression dictionary from the records that are there, for those to come;
+        its number. The store does so by itself once, at 2 000 versions."""
+
+    def tidy(self) -> None:
+        """After a large load: statistics for the planner, and a short write-ahead file."""
 
     def close(self) -> None: ...

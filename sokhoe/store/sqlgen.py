@@ -11,49 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeGuard
+from typing import Protocol, TypeGuard
 
 from sokhoe.fhir import search
+from sokhoe.store.comparing import date_ranges, date_test, number_test, of_param, written_test
+from sokhoe.store.pieces import FALSE, TRUE, Sql, either, joined, sql
 from sokhoe.store.shapes import Scope
 
 MANY = 4000  # from here on a condition counts as large
 FEW_PATIENTS = 20  # a scope of so few people may lead a search
 
 
-@dataclass(frozen=True, slots=True)
-class Sql:
-    """A piece of SQL and the values of its question marks, in order."""
-
-    text: str
-    args: tuple[Any, ...] = ()
-
-
-def sql(text: str, *parts: Sql | Any) -> Sql:
-    """Put together: each `{}` takes an `Sql` or becomes a question mark for a value."""
-    pieces = text.split("{}")
-    out = [pieces[0]]
-    args: list[Any] = []
-    for part, rest in zip(parts, pieces[1:], strict=True):
-        if isinstance(part, Sql):
-            out.append(part.text)
-            args.extend(part.args)
-        else:
-            out.append("?")
-            args.append(part)
-        out.append(rest)
-    return Sql("".join(out), tuple(args))
-
-
-def joined(word: str, parts: Iterable[Sql]) -> Sql:
-    listed = list(parts)
-    text = word.join(part.text for part in listed)
-    return Sql(text, tuple(arg for part in listed for arg in part.args))
-
-
 # A condition whose rows lie in one index table.
 Leaf = search.Keys | search.Dates | search.Texts | search.Numbers
-
-TRUE, FALSE = Sql("1=1"), Sql("1=0")
 
 
 class Dialect(Protocol):
@@ -136,7 +106,7 @@ class Asking:
                     test,
                 )
             case search.Written():
-                return _either(_written(test, f"{a}.pk") for test in condition.tests)
+                return either(written_test(test, f"{a}.pk") for test in condition.tests)
             case search.Linked():
                 return self._linked(condition, a)
             case search.Pointed():
@@ -153,14 +123,14 @@ class Asking:
         """The test on a row of an index table."""
         match condition:
             case search.Dates():
-                tests = _either(_date(test, x) for test in condition.tests)
+                tests = either(date_test(test, x) for test in condition.tests)
                 return sql("{} AND {}", of_param("date", condition.key, x), tests)
             case search.Texts():
-                tests = _either(self._text(text, condition.contains, x) for text in condition.texts)
+                tests = either(self._text(text, condition.contains, x) for text in condition.texts)
                 return sql(f"{x}.p={{}} AND {{}}", condition.key, tests)
             case search.Numbers():
-                return _either(
-                    sql(f"({x}.p={{}} AND {{}})", test.key, _number(test, x))
+                return either(
+                    sql(f"({x}.p={{}} AND {{}})", test.key, number_test(test, x))
                     for test in condition.tests
                 )
 
@@ -187,7 +157,7 @@ class Asking:
         return sql(
             f"EXISTS(SELECT 1 FROM link {link} WHERE {link}.pk={a}.pk AND EXISTS(SELECT 1 FROM eq "
             f"{x} WHERE {x}.h={reference} AND {x}.d={a}.d AND {x}.pk={a}.pk) AND {{}})",
-            _either(ways),
+            either(ways),
         )
 
     def _pointed(self, condition: search.Pointed, a: str) -> Sql:
@@ -240,10 +210,10 @@ class Asking:
             starts.append(search.type_keys(type).id)
         return search.Keys("", tuple(start ^ one for start in starts for one in keys))
 
-    def counts(self, leaves: Sequence[Leaf]) -> Sql:
-        """One row with the number of index entries of each leaf, counted up to MANY."""
+    def counts(self, leaves: Sequence[Leaf], most: int) -> Sql:
+        """One row with the number of index entries of each leaf, counted up to `most`."""
         ways = (
-            sql(f"(SELECT count(*) FROM ({{}} LIMIT {MANY}) {self.name()})", self.rows(one))
+            sql(f"(SELECT count(*) FROM ({{}} LIMIT {most}) {self.name()})", self.rows(one))
             for one in leaves
         )
         return sql("SELECT {}", joined(", ", ways))
@@ -255,7 +225,7 @@ class Asking:
             case search.Keys():
                 tests = [self.dialect.one_of(f"{x}.h", leaf.keys)]
             case search.Dates():
-                tests = [one for test in leaf.tests for one in _date_ranges(leaf.key, test, x)]
+                tests = [one for test in leaf.tests for one in date_ranges(leaf.key, test, x)]
             case search.Texts() if not leaf.contains:
                 tests = [self.leaf(replace(leaf, texts=(one,)), x) for one in leaf.texts]
             case search.Numbers():
@@ -298,11 +268,6 @@ def _table(condition: Leaf) -> str:
             return "num"
 
 
-def _either(tests: Iterable[Sql]) -> Sql:
-    listed = list(tests)
-    return listed[0] if len(listed) == 1 else sql("({})", joined(" OR ", listed))
-
-
 def _can_lead(condition: search.Condition) -> TypeGuard[Leaf]:
     match condition:
         case search.Keys():
@@ -322,86 +287,3 @@ def countable(condition: Leaf) -> bool:
         case search.Numbers():
             return all(test.prefix != "ne" for test in condition.tests)
     return True
-
-
-def _date(test: search.DateTest, x: str) -> Sql:
-    """A date test on a row with [lo, hi); rules: hl7.org/fhir/R4/search.html#prefix."""
-    low, high = test.low, test.high
-    within = f"({x}.lo>={{}} AND {x}.lo<{{}} AND {x}.hi<={{}})"
-    match test.prefix:
-        case "eq":
-            return sql(within, low, high, high)
-        case "ne":
-            return sql(f"NOT {within}", low, high, high)
-        case "gt":
-            return sql(f"{x}.hi>{{}}", high)
-        case "lt":
-            return sql(f"{x}.lo<{{}}", low)
-        case "ge":
-            return sql(f"({x}.hi>{{}} OR {within})", high, low, high, high)
-        case "le":
-            return sql(f"({x}.lo<{{}} OR {within})", low, low, high, high)
-        case "sa":
-            return sql(f"{x}.lo>={{}}", high)
-        case "eb":
-            return sql(f"{x}.hi<={{}}", low)
-        case "ap":
-            return sql(f"({x}.lo<{{}} AND {x}.hi>{{}})", high, low)
-
-
-def of_param(kind: str, key: int, x: str) -> Sql:
-    """The rows of one parameter; a date has four keys, by how long the stretch is."""
-    return (
-        sql(f"{x}.p BETWEEN {{}} AND {{}}", key, key | 3)
-        if kind == "date"
-        else sql(f"{x}.p={{}}", key)
-    )
-
-
-def _date_ranges(key: int, test: search.DateTest, x: str) -> list[Sql]:
-    """A date test as one narrow range of beginnings for each class of length."""
-    found = []
-    for number, longest in enumerate(search.LENGTHS):
-        bound = TRUE
-        if longest is not None and test.prefix in ("gt", "ge", "ap"):
-            least = (test.low if test.prefix == "ap" else test.high) - longest
-            if test.prefix == "ge":
-                least = min(least, test.low)
-            bound = sql(f"{x}.lo>={{}}", least)
-        found.append(sql(f"{x}.p={{}} AND {{}} AND {{}}", key | number, bound, _date(test, x)))
-    return found
-
-
-def _number(test: search.NumberTest, x: str) -> Sql:
-    match test.prefix:
-        case "eq" | "ap":
-            return sql(f"({x}.v>={{}} AND {x}.v<{{}})", test.low, test.high)
-        case "ne":
-            return sql(f"NOT ({x}.v>={{}} AND {x}.v<{{}})", test.low, test.high)
-        case "gt" | "sa":
-            return sql(f"{x}.v>{{}}", test.value)
-        case "lt" | "eb":
-            return sql(f"{x}.v<{{}}", test.value)
-        case "ge":
-            return sql(f"{x}.v>={{}}", test.value)
-        case "le":
-            return sql(f"{x}.v<={{}}", test.value)
-
-
-def _written(test: search.DateTest, pk: str) -> Sql:
-    """`_lastUpdated` as a stretch of seq: both rise together, and commits know both."""
-    # the first version of the first commit at or after an instant
-    since = "coalesce((SELECT min(first) FROM commits WHERE at>={}), 9223372036854775807)"
-    match test.prefix:
-        case "gt" | "sa":
-            return sql(f"{pk}>={since}", test.high)
-        case "ge":
-            return sql(f"{pk}>={since}", test.low)
-        case "lt" | "eb":
-            return sql(f"{pk}<{since}", test.low)
-        case "le":
-            return sql(f"{pk}<{since}", test.high)
-        case "ne":
-            return sql(f"({pk}<{since} OR {pk}>={since})", test.low, test.high)
-        case "eq" | "ap":
-            return sql(f"({pk}>={since} AND {pk}<{since})", test.low, test.high)

@@ -1,8 +1,8 @@
-"""The memory on SQLite: one file, readers that never wait, one writer.
+"""The memory on SQLite: one file, readers that never wait, one writer at a time.
 
 WAL with `synchronous=FULL`: a commit is on disk when `commit` returns. Audit lines of reads alone
 are written with NORMAL (they survive the end of the process, not a power cut) and are synced
-within a second. Measured numbers: docs/decisions (store).
+within a second.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any
 import apsw
 
 from sokhoe.errors import Busy, Unavailable
-from sokhoe.store import planning, schema
+from sokhoe.store import rows, schema
 from sokhoe.store.copying import Fill, copy
 from sokhoe.store.indexing import Link
-from sokhoe.store.planning import TYPE_CODES, Indexed, Plan
+from sokhoe.store.pieces import Sql
+from sokhoe.store.planning import TYPE_CODES, Plan
+from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import Reader, Rows
-from sokhoe.store.sqlgen import Sql
-from sokhoe.store.sqlstore import SqlStore, head_rows, keep_rows
+from sokhoe.store.sqlstore import SqlStore
 
 BUSY_MS = 10_000
 SYNC_WITHIN = 0.8  # seconds until audit lines written without fsync are synced
@@ -168,17 +169,12 @@ class SqliteStore(SqlStore):
 
     def _write(self, plan: Plan, stale: Indexed) -> None:
         many = self._writer.executemany
-        many("UPDATE head SET seq=?, hash=?, at=? WHERE kind=?", head_rows(plan.heads))
+        many("UPDATE head SET seq=?, hash=?, at=? WHERE kind=?", rows.head_rows(plan.heads))
         if plan.versions:
             self._write_versions(plan, stale)
-        if plan.audit:
-            many(
-                "INSERT INTO audit(seq, at, hash, body) VALUES(?, ?, ?, ?)",
-                [(seq, entry.at, sealed, body) for seq, entry, body, sealed in plan.audit],
-            )
-            of = [(key, one[0]) for one in plan.audit for key in planning.entry_keys(one[1])]
-            many("INSERT INTO audit_of(h, seq) VALUES(?, ?)", sorted(of))
-        gone, full = keep_rows(plan)
+        many("INSERT INTO audit(seq, at, hash, body) VALUES(?, ?, ?, ?)", rows.audit_rows(plan))
+        many("INSERT INTO audit_of(h, seq) VALUES(?, ?)", rows.audit_keys(plan))
+        gone, full = rows.keep_rows(plan)
         many("DELETE FROM keep WHERE kind=? AND key=?", gone)
         many("INSERT INTO keep(kind, key, value) VALUES(?, ?, ?)", full)
 
@@ -187,7 +183,7 @@ class SqliteStore(SqlStore):
         many(
             "INSERT INTO res(seq, type, id, version, txn, at, deleted, self, d, content, dict, "
             "body) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            planning.version_rows(plan.versions),
+            rows.version_rows(plan.versions),
         )
         many("INSERT INTO commits VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", plan.commits)
         many(
@@ -201,14 +197,14 @@ class SqliteStore(SqlStore):
         many = self._writer.executemany
         many("INSERT INTO link(pk, t, own) VALUES(?, ?, ?)", links)
         if stale:
-            many("DELETE FROM eq WHERE h=? AND d=? AND pk=?", planning.eq_rows(stale))
+            many("DELETE FROM eq WHERE h=? AND d=? AND pk=?", rows.eq_rows(stale))
             pks = [(pk,) for pk, _ in stale]
             for table in ("dte", "str", "num"):
                 many(f"DELETE FROM {table} WHERE pk=?", pks)
-        many("INSERT INTO eq(h, d, pk) VALUES(?, ?, ?)", planning.eq_rows(new))
-        many("INSERT INTO dte(p, lo, hi, d, pk) VALUES(?, ?, ?, ?, ?)", planning.date_rows(new))
-        many("INSERT INTO str(p, v, d, pk) VALUES(?, ?, ?, ?)", planning.text_rows(new))
-        many("INSERT INTO num(p, v, d, pk) VALUES(?, ?, ?, ?)", planning.number_rows(new))
+        many("INSERT INTO eq(h, d, pk) VALUES(?, ?, ?)", rows.eq_rows(new))
+        many("INSERT INTO dte(p, lo, hi, d, pk) VALUES(?, ?, ?, ?, ?)", rows.date_rows(new))
+        many("INSERT INTO str(p, v, d, pk) VALUES(?, ?, ?, ?)", rows.text_rows(new))
+        many("INSERT INTO num(p, v, d, pk) VALUES(?, ?, ?, ?)", rows.number_rows(new))
 
     def _run(self, text: str, args: tuple[Any, ...] = ()) -> None:
         self._writer.execute(text, args)
@@ -246,6 +242,11 @@ class SqliteStore(SqlStore):
             )
         if isinstance(error, apsw.BusyError):
             return Busy("Another process is writing to the store.", hint="Try again in a moment.")
+        if isinstance(error, apsw.Error):
+            return Unavailable(
+                f"The store could not write: {error}.",
+                hint="Nothing was written. Look at the disk with `sokhoe doctor`.",
+            )
         return super()._translated(error)
 
     # --- the whole -----------------------------------------------------------------------------
@@ -260,7 +261,7 @@ class SqliteStore(SqlStore):
             target.close()
             source.close()
 
-    def restore_into(self, fill: Fill) -> None:
+    def pour(self, fill: Fill) -> None:
         """Give every row of this store to a database that is empty (see `copying`)."""
         with self._borrowed() as connection:
             connection.execute("BEGIN")

@@ -1,4 +1,4 @@
-"""The verbs of the memory, written once for both databases.
+"""The verbs that write, once for both databases.
 
 A database gives rows for SQL (`_read`, `_snapshot`), and writes a plan (`_transaction`, `_write`);
 all else is here.
@@ -7,64 +7,43 @@ all else is here.
 from __future__ import annotations
 
 import logging
-import threading
-import time
 import uuid
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sokhoe import clock
-from sokhoe.clock import Instant
-from sokhoe.errors import Busy, SokhoeError
-from sokhoe.fhir import IndexRows, Query, decode, encode, extract, search
-from sokhoe.store import bodies, chain, indexing, planning, verifying
-from sokhoe.store.bodies import Packer
-from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES, Heads, Indexed, Plan, Standing, Work
-from sokhoe.store.searching import COLUMNS, Reader, Rows, Search, in_scope
+from sokhoe.errors import SokhoeError
+from sokhoe.fhir import IndexRows, decode, extract, search
+from sokhoe.store import bodies, chain, indexing, planning
+from sokhoe.store.planning import TYPE_CODES, Heads, Plan, Standing, Work
+from sokhoe.store.reading import Reading, kept_in
+from sokhoe.store.rows import Indexed
+from sokhoe.store.searching import COLUMNS, Reader
 from sokhoe.store.shapes import (
-    EVERYTHING,
     Change,
-    Commit,
     Entry,
-    Fault,
     Keep,
-    Page,
     Receipt,
-    Recorded,
-    Scope,
-    Version,
 )
-from sokhoe.store.sqlgen import Asking, Dialect, joined, sql
 from sokhoe.store.writer import Tray
 
 log = logging.getLogger("sokhoe.store")
 
 SAMPLES = 2_000  # from so many versions on there is enough to make a dictionary from
-POLL = 0.2  # seconds until a commit of another process is noticed
 
 
-class SqlStore(ABC):
+class SqlStore(Reading):
     """What SQLite and PostgreSQL have in common; see `shapes.Store` for the verbs."""
 
     node: str
     epoch: str
-    dialect: Dialect
 
     def __init__(self) -> None:
-        self.packer = Packer(self._dictionary)
+        super().__init__()
         self._tray = Tray(self._group)
-        self._news = threading.Condition()
 
     # --- what a database must be able to do ----------------------------------------------------
-
-    @abstractmethod
-    def _read(self, text: str, args: tuple[Any, ...] = ()) -> Rows: ...
-
-    @abstractmethod
-    def _snapshot(self) -> AbstractContextManager[Reader]:
-        """A reader for which the store stands still."""
 
     @abstractmethod
     def _transaction(self, *, durable: bool) -> AbstractContextManager[Reader]:
@@ -90,125 +69,6 @@ class SqlStore(ABC):
 
     @abstractmethod
     def close(self) -> None: ...
-
-    # --- reading -------------------------------------------------------------------------------
-
-    def read(self, type: str, id: str, version: int | None = None) -> Version | None:
-        code = TYPE_CODES.get(type, 0)
-        text = f"SELECT {COLUMNS} FROM res r WHERE r.type=? AND r.id=? "
-        if version is None:
-            rows = self._read(text + "ORDER BY r.version DESC LIMIT 1", (code, id))
-        else:
-            rows = self._read(text + "AND r.version=?", (code, id, version))
-        return self._version(rows[0]) if rows else None
-
-    def read_many(self, refs: Sequence[str]) -> dict[str, Version]:
-        keys = []
-        for ref in dict.fromkeys(refs):
-            type, _, id = ref.partition("/")
-            if type in TYPE_CODES and id:
-                keys.append(search.type_keys(type).id ^ search.key(ref))
-        if not keys:
-            return {}
-        wanted = sql(
-            f"SELECT {COLUMNS} FROM res r WHERE r.seq IN (SELECT e.pk FROM eq e WHERE {{}})",
-            self.dialect.one_of("e.h", keys),
-        )
-        found = [self._version(row) for row in self._read(wanted.text, wanted.args)]
-        return {version.ref: version for version in found}
-
-    def search(self, query: Query, scope: Scope = EVERYTHING) -> Page:
-        with self._snapshot() as read:
-            return Search.on(read, self.dialect, scope, self._version).page(query)
-
-    def history(
-        self,
-        type: str | None = None,
-        id: str | None = None,
-        *,
-        since: Instant | None = None,
-        count: int = 50,
-        before: int | None = None,
-        scope: Scope = EVERYTHING,
-    ) -> Page:
-        tests = [in_scope(Asking(self.dialect, scope), scope)]
-        if type is not None:
-            tests.append(sql("r.type={}", TYPE_CODES.get(type, 0)))
-        if id is not None:
-            tests.append(sql("r.id={}", id))
-        if since is not None:
-            tests.append(sql("r.at>={}", since))
-        if before is not None:
-            tests.append(sql("r.seq<{}", before))
-        # within one record seq and version rise together, and an index has the versions in order
-        order = "r.seq" if id is None else "r.version"
-        wanted = sql(
-            f"SELECT {COLUMNS} FROM res r WHERE {{}} ORDER BY {order} DESC LIMIT {{}}",
-            joined(" AND ", tests),
-            count + 1,
-        )
-        rows = self._read(wanted.text, wanted.args)
-        versions = tuple(self._version(row) for row in rows[:count])
-        more = len(rows) > count and count > 0
-        return Page(versions, next=str(versions[-1].seq) if more else None)
-
-    def _version(self, row: tuple[Any, ...]) -> Version:
-        seq, number, code, id, version, at, deleted, dictionary, body = row
-        type = TYPE_NAMES[code]
-        if deleted:
-            return Version(seq, number, type, id, version, at, True, b"")
-        stored = self.packer.open(dictionary, body)
-        whole = bodies.whole(type, id, version, at, stored)
-        return Version(seq, number, type, id, version, at, False, whole)
-
-    def _dictionary(self, number: int) -> bytes:
-        return bytes(self._read("SELECT data FROM dicts WHERE id=?", (number,))[0][0])
-
-    # --- the feed ------------------------------------------------------------------------------
-
-    def head(self) -> int:
-        rows = self._read("SELECT seq FROM head WHERE kind='version'")
-        return int(rows[0][0])
-
-    def feed(self, after: int, limit: int = 500) -> list[Version]:
-        rows = self._read(
-            f"SELECT {COLUMNS} FROM res r WHERE r.seq>? ORDER BY r.seq LIMIT ?", (after, limit)
-        )
-        return [self._version(row) for row in rows]
-
-    def commits(self, after: int, *, limit: int = 100, max_bytes: int = 262_144) -> list[Commit]:
-        found: list[Commit] = []
-        size = 0
-        rows = self._read(
-            "SELECT seq, node, epoch, prev, hash, author, at, first, last FROM commits "
-            "WHERE seq>? ORDER BY seq LIMIT ?",
-            (after, limit),
-        )
-        for seq, node, epoch, prev, sealed, author, at, first, last in rows:
-            versions = self._read(
-                f"SELECT {COLUMNS} FROM res r WHERE r.seq BETWEEN ? AND ? ORDER BY r.seq",
-                (first, last),
-            )
-            listed = tuple(self._version(row) for row in versions)
-            size += sum(len(version.body) for version in listed)
-            if found and size > max_bytes:
-                break
-            found.append(Commit(node, epoch, seq, bytes(prev), bytes(sealed), author, at, listed))
-        return found
-
-    def wait(self, after: int, timeout: float) -> int:
-        until = time.monotonic() + timeout
-        while True:
-            with self._news:
-                head = self.head()
-                left = until - time.monotonic()
-                if head > after or left <= 0:
-                    return head
-                self._news.wait(min(POLL, left))
-
-    def totals(self) -> Mapping[str, int]:
-        rows = self._read("SELECT type, n FROM totals WHERE n<>0")
-        return {TYPE_NAMES[code]: n for code, n in sorted(rows)}
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -260,10 +120,8 @@ class SqlStore(ABC):
             work.error, work.done = error, True
 
     def _translated(self, error: Exception) -> Exception:
-        return Busy(
-            f"The store could not write: {error}.",
-            hint="Try again; if it goes on, look at the disk with `sokhoe doctor`.",
-        )
+        """An error of the database as one of ours; a mistake of the program stays what it is."""
+        return error
 
     def _write_group(self, works: Sequence[Work]) -> None:
         durable = not all(work.only_audit for work in works)
@@ -293,7 +151,7 @@ class SqlStore(ABC):
         heads = _heads(read)
         names = {change.name for work in works for change in work.changes}
         drawers = {(keep.kind, keep.key) for work in works for keep in work.keeps}
-        kept = {drawer: _kept(read, *drawer) for drawer in drawers}
+        kept = {drawer: kept_in(read, *drawer) for drawer in drawers}
         return Plan(heads, self._standing(read, names), kept)
 
     def _standing(self, read: Reader, names: set[planning.Name]) -> dict[planning.Name, Standing]:
@@ -314,57 +172,6 @@ class SqlStore(ABC):
 
     def _rows_of(self, old: Standing) -> IndexRows:
         return extract(decode(old.version.body))
-
-    # --- audit and drawers ---------------------------------------------------------------------
-
-    def entries(
-        self,
-        *,
-        patient: str | None = None,
-        actor: str | None = None,
-        since: Instant | None = None,
-        before: int | None = None,
-        count: int = 50,
-    ) -> list[Recorded]:
-        keys = [search.key(patient)] if patient is not None else []
-        keys += [planning.actor_key(actor)] if actor is not None else []
-        column = "o.seq" if keys else "a.seq"
-        tests = [sql("o.h={}", keys[0])] if keys else []
-        tests += [
-            sql("EXISTS(SELECT 1 FROM audit_of p WHERE p.h={} AND p.seq=o.seq)", key)
-            for key in keys[1:]
-        ]
-        if since is not None:
-            tests.append(sql("a.at>={}", since))
-        if before is not None:
-            tests.append(sql(f"{column}<{{}}", before))
-        source = "audit_of o JOIN audit a ON a.seq=o.seq" if keys else "audit a"
-        wanted = sql(
-            f"SELECT a.seq, a.hash, a.body, (SELECT b.hash FROM audit b WHERE b.seq=a.seq-1) "
-            f"FROM {source} WHERE {{}} ORDER BY {column} DESC LIMIT {{}}",
-            joined(" AND ", [sql("1=1"), *tests]),
-            count,
-        )
-        return [_recorded(row) for row in self._read(wanted.text, wanted.args)]
-
-    def entry(self, seq: int) -> Recorded | None:
-        rows = self._read(
-            "SELECT a.seq, a.hash, a.body, (SELECT b.hash FROM audit b WHERE b.seq=a.seq-1) "
-            "FROM audit a WHERE a.seq=?",
-            (seq,),
-        )
-        return _recorded(rows[0]) if rows else None
-
-    def kept(self, kind: str, key: str) -> Any:
-        return _kept(self._read, kind, key)
-
-    def all_kept(self, kind: str) -> dict[str, Any]:
-        rows = self._read("SELECT key, value FROM keep WHERE kind=? ORDER BY key", (kind,))
-        return {key: decode(bytes(value)) for key, value in rows}
-
-    def verify(self) -> Iterator[Fault]:
-        with self._snapshot() as read:
-            yield from verifying.faults(read, self.packer)
 
     # --- first start ---------------------------------------------------------------------------
 
@@ -429,30 +236,3 @@ def _heads(read: Reader) -> Heads:
     rows = {row[0]: row[1:] for row in read("SELECT kind, seq, hash, at FROM head", ())}
     commit, version, audit = rows["commit"], rows["version"], rows["audit"]
     return Heads(commit[0], bytes(commit[1]), version[0], version[2], audit[0], bytes(audit[1]))
-
-
-def head_rows(heads: Heads) -> list[tuple[int, bytes, Instant, str]]:
-    """The new values of the three rows of `head`: seq, hash, at, kind."""
-    return [
-        (heads.commit, heads.commit_hash, heads.at, "commit"),
-        (heads.seq, heads.commit_hash, heads.at, "version"),
-        (heads.audit, heads.audit_hash, clock.now(), "audit"),
-    ]
-
-
-def _kept(read: Reader, kind: str, key: str) -> Any:
-    rows = read("SELECT value FROM keep WHERE kind=? AND key=?", (kind, key))
-    return decode(bytes(rows[0][0])) if rows else None
-
-
-def _recorded(row: tuple[Any, ...]) -> Recorded:
-    seq, sealed, body, prev = row
-    before = chain.START if seq == 1 else bytes(prev or b"")
-    return Recorded(seq, before, bytes(sealed), chain.entry_from(bytes(body)))
-
-
-def keep_rows(plan: Plan) -> tuple[list[tuple[str, str]], list[tuple[str, str, bytes]]]:
-    """The drawers to empty, and those to fill."""
-    gone = list(plan.drawers)
-    full = [(*drawer, encode(value)) for drawer, value in plan.drawers.items() if value is not None]
-    return gone, full

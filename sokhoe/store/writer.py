@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from sokhoe.errors import Unavailable
 from sokhoe.store.planning import Work
 
 MOST_WORKS = 512
@@ -34,9 +35,18 @@ class Tray:
         self._waiting.append(work)
         with self._turn:
             while not work.done:
-                self._write(self._group())
+                self._do(self._group())
         if work.error is not None:
             raise work.error
+
+    def _do(self, group: list[Work]) -> None:
+        """Whatever ends the writing, an interrupt too, nobody of the group may wait for ever."""
+        try:
+            self._write(group)
+        finally:
+            for work in group:
+                if not work.done:
+                    work.error, work.done = Unavailable("The writing was interrupted."), True
 
     def _group(self) -> list[Work]:
         group: list[Work] = []

@@ -105,4 +105,4 @@ def followers(site: Site) -> list[Sender]:
 def memory_of(site: Site) -> Store:
     """The store behind the gate. This room may ask the store (house, "What a room may ask"), and a
     site carries it for nobody else: pages must not come past the gate."""
-    return site.gate._store
+    return site.gate.memory

@@ -25,6 +25,7 @@ import msgspec
 
 from sokhoe import clock
 from sokhoe.clock import Instant
+from sokhoe.errors import Invalid
 from sokhoe.store import Commit, Store
 from sokhoe.sync.enrol import enrolment_of
 from sokhoe.sync.keys import NodeKey
@@ -199,7 +200,10 @@ class Sender:
         if enrolment_of(self._store) is None:
             raise NoMail(NOT_ENROLLED)
         if self._key is None:
-            self._key = self._load_key()
+            try:
+                self._key = self._load_key()
+            except Invalid as error:
+                raise NoMail(UNKNOWN, error.message) from error
         if self._key is None:
             raise NoMail(UNKNOWN, "the key file is gone")
         return self._key
@@ -240,6 +244,8 @@ class Sender:
         wait = wait_after(self._failures, self._every, self._chance())
         self._due = clock.now() + int(wait * SECOND)
         self._idle_due = self._due
+        if trouble.note == UNKNOWN:
+            self._key = None  # enrolling anew may have made another
         if trouble.note != self._memory.state.note:
             log.warning("no mail to the province: %s", trouble)
         self._turn(False, trouble.note)

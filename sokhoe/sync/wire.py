@@ -176,7 +176,7 @@ def _page_in(page: _Page) -> Page:
     if not RANGE[0] <= page.protocol <= RANGE[1]:
         raise Invalid(
             f"This server reads mail of protocol {RANGE[0]} to {RANGE[1]}, not {page.protocol}.",
-            hint="Upgrade the older of the two servers: sokhoe upgrade",
+            hint="Install the newer version on the older of the two servers.",
             slug="protocol",
         )
     if any(one.seq != page.from_seq + index for index, one in enumerate(page.commits)):

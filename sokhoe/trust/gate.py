@@ -83,6 +83,11 @@ class Gate:
                 secret = store.kept("secret", "server")
         self._secret = str(secret).encode()
 
+    @property
+    def memory(self) -> Store:
+        """The store itself, for the rooms that may ask it (sync, ops); a test sees to that."""
+        return self._store
+
     # -- sessions --------------------------------------------------------------------------
 
     def machine(self, room: str, purpose: Purpose = Purpose.HOPERAT, name: str = "") -> Session:

@@ -162,8 +162,11 @@ class Session:
 
     # -- following -------------------------------------------------------------------------
 
-    def follow(self, follower: str, limit: int = 500) -> tuple[list[Version], int]:
+    def follow(
+        self, follower: str, limit: int = 500, *, types: frozenset[str] | None = None
+    ) -> tuple[list[Version], int]:
         """What has changed since this follower's mark, oldest first, and how far that reaches.
+        `types`: only these are of use to it; what it is not shown needs no audit line.
 
         Machines only. The mark moves with `done`, or in the same transaction as the follower's
         own writes by `commit(…, keeps=[mark(follower, seq)])`: its work then takes effect once.
@@ -172,7 +175,9 @@ class Session:
             raise Forbidden("Only a room of this system may follow the feed.", slug="follow")
         batch = self._store.feed(self.mark_of(follower), limit)
         reach = batch[-1].seq if batch else self.mark_of(follower)
-        found = [one for one in batch if _machine_reads(self.actor, self.purpose, one.type)]
+        present = {one.type for one in batch} & (types or TYPES)
+        readable = {one for one in present if _machine_reads(self.actor, self.purpose, one)}
+        found = [one for one in batch if one.type in readable]
         if found:
             people = frozenset[str]().union(*map(_people, found))
             self._record("R", (), people, note=f"feed {follower} {found[0].seq}-{found[-1].seq}")

@@ -20,10 +20,11 @@ from sokhoe.vietnam.visit import Visit
 
 DAYS = 365  # how far back the demo's visits reach
 # Of a visit before that many days only what a claim carries came along (as when a hospital loads
-# its past): the visit, diagnoses, medicines, vaccinations, blood pressure. It keeps the demo's
-# start short: 60,000 resources instead of 110,000.
-WHOLE_DAYS = 90
-PAST = frozenset({"Encounter", "Condition", "MedicationRequest", "Immunization"})
+# its past): the visit, diagnoses, vaccinations, blood pressure, and medicines of the last half
+# year. It keeps the demo's start short: some 45,000 resources instead of 110,000.
+WHOLE_DAYS = 45
+MEDICINE_DAYS = 150
+PAST = frozenset({"Encounter", "Condition", "Immunization"})
 BLOOD_PRESSURE = "85354-9"
 # The first facilities have software that sends exchange files: their visits of the last days come
 # through the gateway's tray, translated like any hospital's.
@@ -76,9 +77,10 @@ class World:
                     person, facility, mother=mother, folder=self._folder
                 )
                 for visit in visits:
-                    written = to_fhir.visit_resources(visit)
-                    old = visit.start.date() < today - timedelta(days=WHOLE_DAYS)
-                    resources += [one for one in written if _in_a_claim(one)] if old else written
+                    age = (today - visit.start.date()).days
+                    resources += [
+                        one for one in to_fhir.visit_resources(visit) if _came_along(one, age)
+                    ]
                 yield Batch(facility, tuple(resources))
 
     def citizens(self, seed: int, people: int, today: date, count: int) -> Sequence[Citizen]:
@@ -104,10 +106,16 @@ class World:
         return sorted(found.items())
 
 
-def _in_a_claim(resource: dict[str, Any]) -> bool:
-    if resource["resourceType"] == "Observation":
+def _came_along(resource: dict[str, Any], days: int) -> bool:
+    """Is this part of a visit so many days ago in the demo's province?"""
+    type = resource["resourceType"]
+    if days <= WHOLE_DAYS or type in PAST:
+        return True
+    if type == "MedicationRequest":
+        return days <= MEDICINE_DAYS
+    if type == "Observation":
         return any(one["code"] == BLOOD_PRESSURE for one in resource["code"]["coding"])
-    return resource["resourceType"] in PAST
+    return False
 
 
 def _newborn(person: Person, today: date) -> bool:

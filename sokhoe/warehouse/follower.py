@@ -39,12 +39,12 @@ from sokhoe.warehouse.shelf import (
     Shelf,
     tail_to_merge,
 )
-from sokhoe.warehouse.stripping import line
+from sokhoe.warehouse.stripping import KEPT_TYPES, line
 
 log = logging.getLogger("sokhoe.warehouse")
 MINUTE = 60_000_000
 # Versions per step: some of them may be whole files, so their number bounds the memory.
-BATCH = 4000
+BATCH = 8000
 # More parts of a table than this are merged.
 PARTS = 12
 # Results are computed anew at least so often: "the last 7 days" move on although nothing arrives.
@@ -72,7 +72,7 @@ class Loader:
         manifest = self._standing(pseudonyms)
         if self.session.mark_of(self.name) != manifest.reach:
             self.session.done(self.name, manifest.reach)
-        versions, reach = self.session.follow(self.name, BATCH)
+        versions, reach = self.session.follow(self.name, BATCH, types=KEPT_TYPES)
         if reach > manifest.reach:
             manifest = self._load(manifest, versions, reach, pseudonyms)
             self.session.done(self.name, reach)
@@ -123,7 +123,7 @@ class Loader:
             return True
         self._started = True
         self.session.done(self.name, manifest.tip_seq - 1)
-        versions, _ = self.session.follow(self.name, 1)
+        versions, _ = self.session.follow(self.name, 1, types=KEPT_TYPES)
         return [_tip(one) for one in versions] == [manifest.tip]
 
     def _empty(self, manifest: Manifest, pseudonyms: Pseudonyms) -> Manifest:

@@ -115,19 +115,14 @@ def _kept(value: dict[str, Any], pseudonyms: Pseudonyms) -> dict[str, Any]:
 
 
 def _value(value: Any, pseudonyms: Pseudonyms) -> Any:
-    """What is kept of an element that is no string; None when nothing is left of it."""
+    """What is kept of an element; None when nothing is left of it. A string that repeats is never
+    kept: no code or date does, names and lines do."""
     if isinstance(value, dict):
         return _kept(value, pseudonyms) or None
     if isinstance(value, list):
-        inner = [_item(one, pseudonyms) for one in value]
+        inner = [_value(one, pseudonyms) for one in value]
         return [one for one in inner if one is not None] or None
     return value if isinstance(value, bool | int | Decimal) else None
-
-
-def _item(value: Any, pseudonyms: Pseudonyms) -> Any:
-    if isinstance(value, str):
-        return value if _harmless(value, False) else None
-    return _value(value, pseudonyms)
 
 
 def _harmless(text: str, has_system: bool) -> bool:

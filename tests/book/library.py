@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+from jinja2 import Environment
 from starlette.applications import Starlette
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from sokhoe import book, people, web
@@ -24,12 +27,24 @@ from sokhoe.web import Site, Texts, cookie_name, make_templates
 from tests.book.papers import a_facility, a_patient
 
 ROOT = Path(__file__).parents[2] / "sokhoe"
+ROOMS = ("web", "people", "book")
 HUB = "http://hub.test"
 PASSWORD = "lúa chín vàng"
 SAU = Citizen("086159000123", "Nguyễn Thị Sáu", "1959-04-12", "female")
 BAY = Citizen("086070000777", "Trần Văn Bảy", "1970-09-30", "male")
 STRANGER = Citizen("086099999999", "Lê Thị Lạ", "1999-01-01", "female")
 STATION, HOSPITAL = "86901", "86001"
+
+
+@cache
+def templates() -> Environment:
+    """Compiled once for all tests: that is most of what making a library costs."""
+    return make_templates(ROOMS)
+
+
+@cache
+def texts() -> Texts:
+    return Texts([ROOT / room / "locale" for room in ROOMS])
 
 
 class Wire(httpx.BaseTransport):
@@ -59,18 +74,22 @@ class Library:
         self.hub = hub
         demo = load({"data": str(folder), "role": "hub", "country": "none", "public_url": hub})
         demo = Settings({**demo.values, "demo": True, **given}, demo.sources)
-        self.opened = eid.open_provider(demo, hub, [SAU, BAY, STRANGER], PASSWORD)
-        self.settings = Settings({**demo.values, **self.opened.settings, **given}, demo.sources)
+        door = {"oidc_issuer": f"{hub}/eid", "oidc_client_secret": eid.open_secret(folder)}
+        self.settings = Settings({**demo.values, **door, **given}, demo.sources)
+        eid.write_citizens(folder / "citizens.json", [SAU, BAY, STRANGER], PASSWORD)
+        self.citizens = eid.read_citizens(folder / "citizens.json")
         self.store = open_store(f"sqlite:///{folder / 'sokhoe.db'}")
         self.gate = Gate(self.store, self.settings)
-        rooms = ["web", "people", "book"]
-        folders = [ROOT / room / "locale" for room in rooms]
-        self.site = Site(self.settings, self.gate, NoPack(), Texts(folders), make_templates(rooms))
+        self.site = Site(self.settings, self.gate, NoPack(), texts(), templates())
         people.open_room(self.site)
         book.open_room(self.site)
         self.follower = followers(self.site)[0]
         self.app = Starlette(
-            routes=[self.opened.mount, *web.routes(self.site), *book.routes(self.site)]
+            routes=[
+                Mount("/eid", routes=self._eid(folder)),
+                *web.routes(self.site),
+                *book.routes(self.site),
+            ]
         )
         self.app.state.site = self.site
         # The provider is asked in process; everything else about it is as in the demo.
@@ -80,6 +99,14 @@ class Library:
             a_facility(STATION, "Trạm Y tế xã Cổ Chiên"),
             a_facility(HOSPITAL, "Bệnh viện đa khoa Vĩnh An"),
         )
+
+    def _eid(self, folder: Path) -> list[Route]:
+        settings = self.settings
+        client = eid.Client(
+            settings.oidc_client_id, settings.oidc_client_secret, (f"{self.hub}/book/callback",)
+        )
+        key = eid.open_key(folder)
+        return eid.routes(settings, settings.oidc_issuer, self.citizens, key, [client])
 
     def provider_over(self, wire: httpx.BaseTransport) -> Provider:
         """The Book's provider, asked over this wire from now on."""

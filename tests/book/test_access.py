@@ -110,8 +110,13 @@ def test_machines_are_folded_and_explained() -> None:
 
 
 def test_software_of_a_hospital_is_no_part_of_the_system() -> None:
-    log = read([an_event("Device/his", "software", name="HIS", place="Organization/h")], ME, PLACES)
-    assert look(log.people[0], ENGLISH).startswith("HIS (software) at Hospital")
+    by: dict[str, Any] = {"who": "Device/his", "role": "software", "place": "Organization/h"}
+    events = [an_event(name="HIS", **by), an_event(name="Hospital", **by),
+              an_event(name="HIS", action="U", **by)]  # fmt: skip
+    said = [look(one, ENGLISH) for event in events for one in read([event], ME, PLACES).people]
+    assert said[0].startswith("HIS (software) at Hospital looked at")
+    assert said[1].startswith("Hospital (software) looked at")
+    assert said[2] == "Hospital sent records about you, by its software."
 
 
 def test_a_list_in_which_i_stood_among_others_is_said_so() -> None:

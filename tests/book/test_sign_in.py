@@ -284,7 +284,7 @@ def test_another_number_or_an_empty_person_never_fits() -> None:
 
 
 def test_an_e_id_that_was_never_confirmed_in_person_opens_nothing(library: Library) -> None:
-    citizens = library.opened.citizens
+    citizens = library.citizens
     citizens[SAU.citizen_id] = replace(citizens[SAU.citizen_id], level=1)
     answer = come_in(library.browser())
     assert (answer.status_code, trouble(answer)) == (403, "eid-level")

@@ -100,7 +100,6 @@ def test_what_was_written_by_mistake_is_not_shown() -> None:
         2026,
     )
     assert not found.says_something
-    assert found.diagnoses == ()
 
 
 def test_diagnoses_stand_in_the_order_of_the_visit_and_once() -> None:
@@ -150,6 +149,16 @@ def test_what_came_without_a_visit_is_a_card_by_day_and_facility() -> None:
     ]
     assert found[0].vaccines == ("Cúm",)
     assert sum(len(one.results) for one in found) == 3
+
+
+def test_a_diagnosis_sent_without_a_visit_is_not_lost() -> None:
+    (found,) = cards(record(conditions=[a_diagnosis("1", "", "Hen", day="2026-02-01")]), 2026)
+    assert (found.kind, [one.text for one in found.diagnoses]) == (Kind.LOOSE, ["Hen"])
+
+
+def test_papers_of_a_visit_we_do_not_have_are_not_lost() -> None:
+    (found,) = cards(record(observations=[a_pressure("1", "elsewhere", 120, 80)]), 2026)
+    assert (found.kind, len(found.results)) == (Kind.LOOSE, 1)
 
 
 def test_a_result_of_an_old_visit_dated_this_year_does_not_stand_alone() -> None:

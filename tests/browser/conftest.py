@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.demos import Demo, free_ports
 
 CHROMIUM = os.environ.get("SOKHOE_CHROMIUM") or shutil.which("chromium") or ""
-# As root and in containers Chromium cannot make its own sandbox; the pages are our own, on loopback.
+# As root Chromium cannot make its own sandbox; the pages are our own, on loopback.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -36,6 +36,7 @@ def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     if request.param == "small sets are large":
         for room in (sqlgen, ordering, searching):
             monkeypatch.setattr(room, "MANY", 3)
+        monkeypatch.setattr(searching, "FEW", 2)
         monkeypatch.setattr(searching, "MOST_ENDS", 2)
         monkeypatch.setattr(ordering, "SIDE_BY_SIDE", 2)
         monkeypatch.setattr(sqlgen, "FEW_PATIENTS", 1)

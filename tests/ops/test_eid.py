@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from sokhoe import clock
@@ -40,10 +41,19 @@ class Visitor:
     """A browser and a client program in front of one provider."""
 
     def __init__(self, folder: Path) -> None:
-        self.opened = eid.open_provider(demo_settings(folder), HUB, [SAU], PASSWORD)
-        app = Starlette(routes=[self.opened.mount])
+        eid.write_citizens(folder / "citizens.json", [SAU], PASSWORD)
+        self.secret = eid.open_secret(folder)
+        listed = eid.routes(
+            demo_settings(folder),
+            f"{HUB}/eid",
+            eid.read_citizens(folder / "citizens.json"),
+            eid.open_key(folder),
+            [eid.Client("sokhoe-book", self.secret, (BACK,))],
+            hint=PASSWORD,
+            samples=[SAU.citizen_id, "unknown"],
+        )
+        app = Starlette(routes=[Mount("/eid", routes=listed)])
         self.http = TestClient(app, base_url=HUB, follow_redirects=False)
-        self.secret = self.opened.settings["oidc_client_secret"]
 
     def question(self, **changed: str) -> dict[str, str]:
         asked = {
@@ -92,11 +102,8 @@ def visitor(tmp_path: Path) -> Iterator[Visitor]:
 def test_it_starts_in_the_demo_only(tmp_path: Path) -> None:
     real = load({"data": str(tmp_path), "role": "hub", "country": "none"})
     with pytest.raises(Unsupported) as refusal:
-        eid.open_provider(real, HUB, [SAU], PASSWORD)
-    assert "SOKHOE_OIDC_ISSUER" in refusal.value.hint
-    with pytest.raises(Unsupported):
         eid.routes(real, HUB, {}, eid.open_key(tmp_path), [])
-    assert not (tmp_path / "eid-citizens.json").exists()
+    assert "SOKHOE_OIDC_ISSUER" in refusal.value.hint
 
 
 def test_every_page_says_that_it_is_a_trial(visitor: Visitor) -> None:
@@ -106,6 +113,8 @@ def test_every_page_says_that_it_is_a_trial(visitor: Visitor) -> None:
     assert "BẢN THỬ" in shown.text
     assert "BẢN THỬ" in refused.text
     assert "<script" not in shown.text
+    assert f'<option value="{SAU.citizen_id}">{SAU.name}' in shown.text
+    assert PASSWORD in shown.text
     assert "default-src 'none'" in shown.headers["content-security-policy"]
 
 
@@ -133,7 +142,7 @@ def test_no_private_key_is_published(visitor: Visitor) -> None:
 
 def test_it_describes_itself_at_the_place_of_its_issuer(visitor: Visitor) -> None:
     said = visitor.http.get("/eid/.well-known/openid-configuration").json()
-    assert said["issuer"] == visitor.opened.settings["oidc_issuer"] == f"{HUB}/eid"
+    assert said["issuer"] == f"{HUB}/eid"
     assert said["code_challenge_methods_supported"] == ["S256"]
     assert "none" not in said["id_token_signing_alg_values_supported"]
 
@@ -229,7 +238,8 @@ def test_guessing_is_slowed_down_for_one_number(visitor: Visitor) -> None:
 
 def test_a_parameter_sent_twice_or_a_huge_form_is_refused(visitor: Visitor) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
-    twice = "client_id=sokhoe-book&client_id=other"
+    form = {**visitor.question(), "citizen_id": SAU.citizen_id, "password": PASSWORD}
+    twice = urlencode(form) + "&nonce=another"
     huge = "a=" + "x" * 20_000
     for body in (twice, huge):
         assert visitor.http.post("/eid/authorize", content=body, headers=headers).status_code == 400

@@ -16,10 +16,10 @@ from sokhoe import clock
 from sokhoe.errors import Unavailable
 from sokhoe.fhir import decode, parse_query
 from sokhoe.store import Delete, Entry, Put, Store, bodies, sqlstore
+from sokhoe.store.pieces import sql
 from sokhoe.store.planning import TYPE_CODES
 from sokhoe.store.postgres import PostgresStore
 from sokhoe.store.schema import POSTGRES, SQLITE
-from sokhoe.store.sqlgen import sql
 from sokhoe.store.sqlite import SqliteDialect, SqliteStore
 from tests import postgres
 from tests.contracts.naive import Naive

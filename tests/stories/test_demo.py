@@ -1,5 +1,5 @@
-"""`sokhoe demo` as a newcomer meets it: one command, three servers, doors.json, and the whole way of
-a file and of a citizen over real HTTP."""
+"""`sokhoe demo` as a newcomer meets it: one command, three servers, doors.json, and the whole way
+of a file and of a citizen over real HTTP."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ A failing seed can be played again: `pytest tests/sync/test_chaos.py -k "seed_17
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -20,9 +21,10 @@ import pytest
 
 from sokhoe import clock
 from sokhoe.store import Keep
-from sokhoe.sync import applying, head_of, heads, receive
+from sokhoe.sync import LetterBox, applying, head_of, heads, receive
 from sokhoe.sync.pace import PageSize
 from sokhoe.sync.sender import Ack, Sender
+from tests import postgres
 from tests.sync.world import (
     Answering,
     HubEnd,
@@ -118,6 +120,14 @@ class BadLine:
         return httpx.Response(503, content=b"upstream", request=request)
 
 
+class SlowDisk(LetterBox):
+    """Whoever pushes at the same time has looked at the head before anybody has stored."""
+
+    def _attempt(self, *given: Any) -> str:
+        time.sleep(0.001)
+        return super()._attempt(*given)
+
+
 class Story:
     """One seed's story."""
 
@@ -178,11 +188,11 @@ class Story:
         assert acked <= head_of(self.hub.store, self.station.node(self.hub)).seq
 
 
-def play(seed: int, folder: Path, scenes: int = 40) -> set[str]:
+def play(seed: int, folder: Path, scenes: int = 30, url: str = "") -> set[str]:
     """Play a seed; raises AssertionError when the two memories differ. Returns what was met."""
     with (
         clock.standing_at(START) as ahead,
-        a_pair(folder, pages=SMALL_PAGES) as (hub, station),
+        a_pair(folder, box=SlowDisk, url=url, pages=SMALL_PAGES) as (hub, station),
     ):
         story = Story(seed, hub, station, ahead)
         story.play(scenes)
@@ -203,6 +213,19 @@ def test_on_a_bad_line_everything_arrives_exactly_once_and_in_order(
     seed: int, folder: Path
 ) -> None:
     play(seed, folder)
+
+
+@pytest.mark.postgres
+def test_a_hub_on_postgresql_takes_it_no_worse(folder: Path) -> None:
+    programs = postgres.programs()
+    if programs is None:
+        pytest.skip("NO POSTGRESQL: the hub's usual database is not tested on this machine")
+    server = postgres.Server(programs)
+    try:
+        for seed in range(10):
+            play(3000 + seed, folder / str(seed), url=server.emptied())
+    finally:
+        server.stop()
 
 
 def test_the_chaos_meets_everything_it_can_do(folder: Path) -> None:

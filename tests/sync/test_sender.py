@@ -12,7 +12,7 @@ import pytest
 
 from sokhoe import clock
 from sokhoe.store import Keep
-from sokhoe.sync import LineMemory, file_cut, head_of, revoke
+from sokhoe.sync import LineMemory, enrol_directly, file_cut, head_of, revoke
 from sokhoe.sync.pace import PageSize
 from tests.sync.world import (
     Answering,
@@ -349,6 +349,25 @@ def test_each_refusal_has_its_own_sentence(folder: Path) -> None:
         revoke(hub.store, station.store.node, "replaced", "Practitioner/op")
         station.sender.step()
         assert "closed" in station.line.status().note
+
+
+def test_enrolling_anew_with_another_key_works_without_a_restart(folder: Path) -> None:
+    with a_pair(folder) as (hub, station):
+        station.send()
+        (station.folder / "node.key").write_text("damaged")
+        station.sender._key = None  # as after a restart
+        station.sender.send_now()
+        station.sender.step()
+        assert "does not know" in station.line.status().note
+        (station.folder / "node.key").unlink()
+        enrol_directly(hub.store, station.store, station.folder, "Organization/86001")
+        station.save(a_patient())
+        station.send()
+        (station.folder / "node.key").unlink()  # lost while running, and enrolled again
+        enrol_directly(hub.store, station.store, station.folder, "Organization/86001")
+        station.save(a_patient())
+        station.send()
+        assert contents(hub.store) == contents(station.store)
 
 
 # -- the cut line, and one at a time --------------------------------------------------------------

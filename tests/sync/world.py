@@ -65,16 +65,18 @@ class Wire(httpx.BaseTransport):
 class HubEnd:
     """A hub's store and letter box."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, box: type[LetterBox] = LetterBox, url: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.kind = box
+        self.url = url or f"sqlite:///{folder / 'hub.db'}"
         self.start()
         self.store.commit([Put(FACILITY), Put(OTHER)], author="Device/setup")
 
     def start(self) -> None:
-        self.store: Store = open_store(f"sqlite:///{self.folder / 'hub.db'}")
+        self.store: Store = open_store(self.url)
         self.gate = Gate(self.store, load({"data": str(self.folder), "role": "hub"}))
-        self.box = LetterBox(self.gate, self.store)
+        self.box = self.kind(self.gate, self.store)
 
     def restart(self) -> None:
         """As after a power cut: nothing but the disk is left."""
@@ -149,10 +151,15 @@ class StationEnd:
 
 @contextmanager
 def a_pair(
-    folder: Path, *, enrolled: bool = True, **given: Any
+    folder: Path,
+    *,
+    enrolled: bool = True,
+    box: type[LetterBox] = LetterBox,
+    url: str = "",
+    **given: Any,
 ) -> Iterator[tuple[HubEnd, StationEnd]]:
-    """A hub and one station of it."""
-    hub = HubEnd(folder / "hub")
+    """A hub (its store at `url`, else SQLite) and one station of it."""
+    hub = HubEnd(folder / "hub", box, url)
     station = StationEnd(folder / "station", hub, **given)
     if enrolled:
         enrol_directly(hub.store, station.store, station.folder, "Organization/86001")

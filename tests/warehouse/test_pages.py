@@ -187,7 +187,12 @@ def test_whoever_is_not_signed_in_is_sent_to_the_door(browse: Browse) -> None:
 
 
 def test_a_station_has_no_numbers(browse: Browse) -> None:
-    assert browse(Role.HEAD, server="station").get("/numbers").status_code == 404
+    browser = browse(Role.HEAD, server="station")
+    assert browser.get("/numbers").status_code == 404
+    site = browser.app.state.site  # type: ignore[attr-defined]
+    assert "warehouse" not in site.rooms
+    assert site.nav == []
+    assert warehouse.followers(site) == []
 
 
 def test_before_the_first_load_the_page_says_what_will_come(browse: Browse) -> None:

@@ -1,0 +1,228 @@
+"""The verbs that read, written once for both databases, which only give rows for SQL."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from sokhoe.clock import Instant
+from sokhoe.fhir import Query, decode, search
+from sokhoe.store import bodies, chain, planning, verifying
+from sokhoe.store.bodies import Packer
+from sokhoe.store.pieces import joined, sql
+from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES
+from sokhoe.store.searching import COLUMNS, Reader, Rows, Search, in_scope
+from sokhoe.store.shapes import (
+    EVERYTHING,
+    Commit,
+    Fault,
+    Page,
+    Recorded,
+    Scope,
+    Version,
+)
+from sokhoe.store.sqlgen import Asking, Dialect
+
+POLL = 0.2  # seconds until a commit of another process is noticed
+
+
+class Reading(ABC):
+    """All that asks and changes nothing; see `shapes.Store` for the verbs."""
+
+    dialect: Dialect
+
+    def __init__(self) -> None:
+        self.packer = Packer(self._dictionary)
+        self._news = threading.Condition()
+
+    @abstractmethod
+    def _read(self, text: str, args: tuple[Any, ...] = ()) -> Rows: ...
+
+    @abstractmethod
+    def _snapshot(self) -> AbstractContextManager[Reader]:
+        """A reader for which the store stands still."""
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def read(self, type: str, id: str, version: int | None = None) -> Version | None:
+        code = TYPE_CODES.get(type, 0)
+        text = f"SELECT {COLUMNS} FROM res r WHERE r.type=? AND r.id=? "
+        if version is None:
+            rows = self._read(text + "ORDER BY r.version DESC LIMIT 1", (code, id))
+        else:
+            rows = self._read(text + "AND r.version=?", (code, id, version))
+        return self._version(rows[0]) if rows else None
+
+    def read_many(self, refs: Sequence[str]) -> dict[str, Version]:
+        keys = []
+        for ref in dict.fromkeys(refs):
+            type, _, id = ref.partition("/")
+            if type in TYPE_CODES and id:
+                keys.append(search.type_keys(type).id ^ search.key(ref))
+        if not keys:
+            return {}
+        wanted = sql(
+            f"SELECT {COLUMNS} FROM res r WHERE r.seq IN (SELECT e.pk FROM eq e WHERE {{}})",
+            self.dialect.one_of("e.h", keys),
+        )
+        found = [self._version(row) for row in self._read(wanted.text, wanted.args)]
+        return {version.ref: version for version in found}
+
+    def search(self, query: Query, scope: Scope = EVERYTHING) -> Page:
+        with self._snapshot() as read:
+            return Search.on(read, self.dialect, scope, self._version).page(query)
+
+    def history(
+        self,
+        type: str | None = None,
+        id: str | None = None,
+        *,
+        since: Instant | None = None,
+        count: int = 50,
+        before: int | None = None,
+        scope: Scope = EVERYTHING,
+    ) -> Page:
+        tests = [in_scope(Asking(self.dialect, scope), scope)]
+        if type is not None:
+            tests.append(sql("r.type={}", TYPE_CODES.get(type, 0)))
+        if id is not None:
+            tests.append(sql("r.id={}", id))
+        if since is not None:
+            tests.append(sql("r.at>={}", since))
+        if before is not None:
+            tests.append(sql("r.seq<{}", before))
+        # within one record seq and version rise together, and an index has the versions in order
+        order = "r.seq" if id is None else "r.version"
+        wanted = sql(
+            f"SELECT {COLUMNS} FROM res r WHERE {{}} ORDER BY {order} DESC LIMIT {{}}",
+            joined(" AND ", tests),
+            count + 1,
+        )
+        rows = self._read(wanted.text, wanted.args)
+        versions = tuple(self._version(row) for row in rows[:count])
+        more = len(rows) > count and count > 0
+        return Page(versions, next=str(versions[-1].seq) if more else None)
+
+    def _version(self, row: tuple[Any, ...]) -> Version:
+        seq, number, code, id, version, at, deleted, dictionary, body = row
+        type = TYPE_NAMES[code]
+        if deleted:
+            return Version(seq, number, type, id, version, at, True, b"")
+        stored = self.packer.open(dictionary, body)
+        whole = bodies.whole(type, id, version, at, stored)
+        return Version(seq, number, type, id, version, at, False, whole)
+
+    def _dictionary(self, number: int) -> bytes:
+        return bytes(self._read("SELECT data FROM dicts WHERE id=?", (number,))[0][0])
+
+    # --- the feed ------------------------------------------------------------------------------
+
+    def head(self) -> int:
+        rows = self._read("SELECT seq FROM head WHERE kind='version'")
+        return int(rows[0][0])
+
+    def feed(self, after: int, limit: int = 500) -> list[Version]:
+        rows = self._read(
+            f"SELECT {COLUMNS} FROM res r WHERE r.seq>? ORDER BY r.seq LIMIT ?", (after, limit)
+        )
+        return [self._version(row) for row in rows]
+
+    def commits(self, after: int, *, limit: int = 100, max_bytes: int = 262_144) -> list[Commit]:
+        found: list[Commit] = []
+        size = 0
+        rows = self._read(
+            "SELECT seq, node, epoch, prev, hash, author, at, first, last FROM commits "
+            "WHERE seq>? ORDER BY seq LIMIT ?",
+            (after, limit),
+        )
+        for seq, node, epoch, prev, sealed, author, at, first, last in rows:
+            versions = self._read(
+                f"SELECT {COLUMNS} FROM res r WHERE r.seq BETWEEN ? AND ? ORDER BY r.seq",
+                (first, last),
+            )
+            listed = tuple(self._version(row) for row in versions)
+            size += sum(len(version.body) for version in listed)
+            if found and size > max_bytes:
+                break
+            found.append(Commit(node, epoch, seq, bytes(prev), bytes(sealed), author, at, listed))
+        return found
+
+    def wait(self, after: int, timeout: float) -> int:
+        until = time.monotonic() + timeout
+        while True:
+            with self._news:
+                head = self.head()
+                left = until - time.monotonic()
+                if head > after or left <= 0:
+                    return head
+                self._news.wait(min(POLL, left))
+
+    def totals(self) -> Mapping[str, int]:
+        rows = self._read("SELECT type, n FROM totals WHERE n<>0")
+        return {TYPE_NAMES[code]: n for code, n in sorted(rows)}
+
+    # --- audit and drawers ---------------------------------------------------------------------
+
+    def entries(
+        self,
+        *,
+        patient: str | None = None,
+        actor: str | None = None,
+        since: Instant | None = None,
+        before: int | None = None,
+        count: int = 50,
+    ) -> list[Recorded]:
+        keys = [search.key(patient)] if patient is not None else []
+        keys += [planning.actor_key(actor)] if actor is not None else []
+        column = "o.seq" if keys else "a.seq"
+        tests = [sql("o.h={}", keys[0])] if keys else []
+        tests += [
+            sql("EXISTS(SELECT 1 FROM audit_of p WHERE p.h={} AND p.seq=o.seq)", key)
+            for key in keys[1:]
+        ]
+        if since is not None:
+            tests.append(sql("a.at>={}", since))
+        if before is not None:
+            tests.append(sql(f"{column}<{{}}", before))
+        source = "audit_of o JOIN audit a ON a.seq=o.seq" if keys else "audit a"
+        wanted = sql(
+            f"SELECT a.seq, a.hash, a.body, (SELECT b.hash FROM audit b WHERE b.seq=a.seq-1) "
+            f"FROM {source} WHERE {{}} ORDER BY {column} DESC LIMIT {{}}",
+            joined(" AND ", [sql("1=1"), *tests]),
+            count,
+        )
+        return [_recorded(row) for row in self._read(wanted.text, wanted.args)]
+
+    def entry(self, seq: int) -> Recorded | None:
+        rows = self._read(
+            "SELECT a.seq, a.hash, a.body, (SELECT b.hash FROM audit b WHERE b.seq=a.seq-1) "
+            "FROM audit a WHERE a.seq=?",
+            (seq,),
+        )
+        return _recorded(rows[0]) if rows else None
+
+    def kept(self, kind: str, key: str) -> Any:
+        return kept_in(self._read, kind, key)
+
+    def all_kept(self, kind: str) -> dict[str, Any]:
+        rows = self._read("SELECT key, value FROM keep WHERE kind=? ORDER BY key", (kind,))
+        return {key: decode(bytes(value)) for key, value in rows}
+
+    def verify(self) -> Iterator[Fault]:
+        with self._snapshot() as read:
+            yield from verifying.faults(read, self.packer)
+
+
+def kept_in(read: Reader, kind: str, key: str) -> Any:
+    rows = read("SELECT value FROM keep WHERE kind=? AND key=?", (kind, key))
+    return decode(bytes(rows[0][0])) if rows else None
+
+
+def _recorded(row: tuple[Any, ...]) -> Recorded:
+    seq, sealed, body, prev = row
+    before = chain.START if seq == 1 else bytes(prev or b"")
+    return Recorded(seq, before, bytes(sealed), chain.entry_from(bytes(body)))
