@@ -33,7 +33,7 @@ from sokhoe import __version__, clock, country
 from sokhoe.app import build
 from sokhoe.errors import Conflict, Invalid, Unavailable
 from sokhoe.fhir import decode, encode
-from sokhoe.ops import eid, world
+from sokhoe.ops import eid, elsewhere, world
 from sokhoe.ops.serve import check_port
 from sokhoe.settings import Settings, load
 from sokhoe.sync import enrol_directly
@@ -45,7 +45,7 @@ STATIONS = ("station-1", "station-2")
 CITIZENS = 5
 CITIZENS_FILE = "eid-citizens.json"
 READY_SECONDS = 60
-SETTLE_SECONDS = 30
+SETTLE_SECONDS, NUMBERS_SECONDS = 30, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8600, help="of the hub; stations take the next")
     parser.add_argument("--data", default="demo-data", help="folder of the demo's files")
     parser.add_argument("--seed", type=int, default=86, help="another seed, another province")
-    parser.add_argument("--people", type=int, default=2800, help="how many people are invented")
+    parser.add_argument("--people", type=int, default=2700, help="how many people are invented")
     parser.add_argument("--fresh", action="store_true", help="forget what is there, begin anew")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
@@ -222,7 +222,7 @@ def _fill(place: Place, about: dict[str, Any], progress: Progress) -> None:
         source = world.world_of(hub)
         for app in apps.values():
             world.register(app.state.site, source)
-        total = people * 19  # resources a person leaves behind, roughly: for the bar only
+        total = people * 15  # resources a person leaves behind, roughly: for the bar only
         task = progress.add_task("Inventing people and visits", total=total)
 
         def tell(what: str, done: int, of: int) -> None:
@@ -231,7 +231,8 @@ def _fill(place: Place, about: dict[str, Any], progress: Progress) -> None:
         own: dict[str, list[country.Batch]] = {code: [] for code in stations}
 
         def hubs() -> Iterator[country.Batch]:
-            for batch in source.batches(number, people, today):
+            offset = hub.settings.utc_offset
+            for batch in elsewhere.batches(_pack_names(), offset, number, people, today):
                 if batch.facility in own and not batch.content:
                     own[batch.facility].append(batch)
                 else:
@@ -467,16 +468,18 @@ def wait_ready(
 def wait_followers(place: Place, console: Console) -> None:
     """Let the hub link people, translate files and count, so that every door shows something.
 
-    They are followers: were one slow, the rest works meanwhile, so this waits only so long.
+    They are followers: were one slow, the rest works meanwhile, so this waits only so long; for
+    the numbers, which nobody's sign-in needs, less long.
     """
-    end = time.monotonic() + SETTLE_SECONDS
+    started = time.monotonic()
     with _progress(console) as progress:
         task = progress.add_task("Linking people, reading files, counting", total=None)
-        while time.monotonic() < end:
+        while (waited := time.monotonic() - started) < SETTLE_SECONDS:
             state = httpx.get(f"{place.url('hub')}/health", timeout=10).json()
-            marks, head = state["marks"].values(), state["head"]
-            progress.update(task, completed=min(marks, default=head), total=head)
-            if all(mark >= head for mark in marks):
+            marks, head = state["marks"], state["head"]
+            progress.update(task, completed=min(marks.values(), default=head), total=head)
+            late = {name for name, mark in marks.items() if mark < head}
+            if not late or (waited > NUMBERS_SECONDS and late == {"warehouse"}):
                 return
             time.sleep(0.3)
     console.print("The hub is still linking and counting; its pages fill up by themselves.")

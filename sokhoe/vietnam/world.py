@@ -18,12 +18,12 @@ from sokhoe.vietnam.province import province
 from sokhoe.vietnam.resources import insurer
 from sokhoe.vietnam.visit import Visit
 
-DAYS = 365  # how far back the demo's visits reach
+DAYS = 340  # how far back the demo's visits reach
 # Of a visit before that many days only what a claim carries came along (as when a hospital loads
-# its past): the visit, diagnoses, vaccinations, blood pressure, and medicines of the last half
-# year. It keeps the demo's start short: some 45,000 resources instead of 110,000.
-WHOLE_DAYS = 45
-MEDICINE_DAYS = 150
+# its past): the visit, diagnoses, vaccinations, blood pressure, and medicines of the last months.
+# It keeps the demo's start short: some 40,000 resources instead of 110,000.
+WHOLE_DAYS = 30
+MEDICINE_DAYS = 120
 PAST = frozenset({"Encounter", "Condition", "Immunization"})
 BLOOD_PRESSURE = "85354-9"
 # The first facilities have software that sends exchange files: their visits of the last days come

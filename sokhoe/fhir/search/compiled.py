@@ -66,12 +66,15 @@ def sort_key(type: str, code: str) -> int:
     return key(f"{type}|{code}|_sort")
 
 
-@lru_cache(maxsize=256)
-def walk(type: str) -> Walk:
-    """The function for a resource type."""
+@lru_cache(maxsize=512)
+def walk(type: str, patients_only: bool = False) -> Walk:
+    """The function for a resource type; `patients_only`: just the few paths that can lead to the
+    patients concerned, for readers who need no index rows (a tenth of the time)."""
     root = _Node()
     for one in search_parameters(type).values():
         if one.code in NOT_WALKED or one.stored != (one.code,):
+            continue
+        if patients_only and one.code not in patient_parameters(type):
             continue
         for path in one.paths:
             steps, _, end = path.partition(":")

@@ -84,12 +84,12 @@ def extract(resource: dict[str, Any]) -> IndexRows:
     )
 
 
-def gather(resource: dict[str, Any]) -> Rows:
-    """The rows of all parameters, not yet settled."""
+def gather(resource: dict[str, Any], patients_only: bool = False) -> Rows:
+    """The rows of all parameters, or of those that lead to patients; not yet settled."""
     rows = Rows()
     type = resource["resourceType"]
     try:
-        walk(type)(resource, rows)
+        walk(type, patients_only)(resource, rows)
     except (AttributeError, TypeError, ValueError, KeyError) as error:
         raise Invalid(
             f"{type}/{resource.get('id', '?')} cannot be indexed: {error}.",
@@ -105,7 +105,7 @@ def compartments(resource: dict[str, Any]) -> frozenset[str]:
 
     Rule: hl7.org/fhir/R4/compartmentdefinition-patient.html; a Patient lies in its own.
     """
-    patients = gather(resource).patients
+    patients = gather(resource, patients_only=True).patients
     if resource["resourceType"] == "Patient" and "id" in resource:
         patients.add(f"Patient/{resource['id']}")
     return frozenset(patients)
