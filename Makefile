@@ -2,7 +2,8 @@
 # uv is used where it is installed, else venv and pip; either way the versions of requirements.lock.
 
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3.13 || command -v python3)
+# The first Python that really is 3.11 or newer: a version manager's empty shim is not one.
+PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11 python; do $$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$one && break; done)
 BIN := .venv/bin
 ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
@@ -14,7 +15,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.run: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sổ Khoẻ needs Python 3.11 or newer (found: $$($(PYTHON) --version)). Install it, or run: make setup PYTHON=/path/to/python3.11"; exit 1; }
+	@[ -n "$(PYTHON)" ] || { echo "Sổ Khoẻ needs Python 3.11 or newer, and none was found. Install it, or name it: make setup PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing into .venv (once; a few minutes on a slow line) …"
 	@if command -v uv >/dev/null; then \
 	   { [ -x $(BIN)/python ] || uv venv -q --python $(PYTHON) .venv; } && uv pip install -q -p .venv -r requirements.lock && uv pip install -q -p .venv --no-deps -e .; \

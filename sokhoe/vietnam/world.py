@@ -84,17 +84,23 @@ class World:
                 yield Batch(facility, tuple(resources))
 
     def citizens(self, seed: int, people: int, today: date, count: int) -> Sequence[Citizen]:
-        """Adults with a number and many visits at several facilities, the fullest records first."""
-        rows: list[tuple[int, int, Person]] = []
+        """Adults with a number, visits at several facilities and fresh results, the fullest
+        records first; nobody with a specially protected illness, since the demo is shown around.
+        """
+        rows: list[tuple[bool, int, int, Person]] = []
+        fresh = today - timedelta(days=WHOLE_DAYS)
         for person in _people(seed, people, self._folder, today):
             if person.citizen_id and len(person.birth) == 10 and person.birth[:4] < "2004":
                 seen = self._by_facility(person, today)
-                visits = sum(len(one) for _, one in seen)
-                rows.append((min(len(seen), 3), visits, person))
-        rows.sort(key=lambda row: (-row[0], -row[1], row[2].number))
+                visits = [visit for _, each in seen for visit in each]
+                if any(_is_protected(visit) for visit in visits):
+                    continue
+                results = any(one.labs and one.start.date() > fresh for one in visits)
+                rows.append((results, min(len(seen), 3), len(visits), person))
+        rows.sort(key=lambda row: (not row[0], -row[1], -row[2], row[3].number))
         return [
             Citizen(person.citizen_id, person.name, person.birth, person.sex)
-            for _, _, person in rows[:count]
+            for *_, person in rows[:count]
         ]
 
     def _by_facility(self, person: Person, today: date) -> list[tuple[str, list[Visit]]]:
@@ -104,6 +110,12 @@ class World:
             if visit.start.date() >= first:
                 found.setdefault(visit.facility, []).append(visit)
         return sorted(found.items())
+
+
+def _is_protected(visit: Visit) -> bool:
+    """Mental illness and addiction (F), HIV (B20-B24), sexually transmitted (A50-A64)."""
+    codes = [one.code for one in visit.diagnoses]
+    return any(code[:1] == "F" or code[:2] in {"B2", "A5", "A6"} for code in codes)
 
 
 def _came_along(resource: dict[str, Any], days: int) -> bool:
