@@ -93,7 +93,8 @@ def front(browser: Browser) -> None:
         ("book-visits-phone", 605, 90, 250),
     ]
     pictures = "".join(
-        f'<img src="{(OUT / f"{name}.png").as_uri()}" style="left:{left}px;top:{top}px;width:{wide}px">'
+        f'<img src="{(OUT / f"{name}.png").as_uri()}" '
+        f'style="left:{left}px;top:{top}px;width:{wide}px">'
         for name, left, top, wide in parts
     )
     html = OUT / "front.html"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sokhoe.clinic.patients import Face, Typed, face_of, read_date
+from sokhoe.clinic.patients import Face, Typed, citizen_number, face_of, read_date
 from sokhoe.fhir import fold
 from sokhoe.people import CardFacts, Identity
 from sokhoe.trust import Session
@@ -105,7 +105,7 @@ class Alike:
 
 def alike(session: Session, identity: Identity, typed: Typed, but: str = "") -> list[Alike]:
     """Whom the station may already know: same number, or same name and birth year."""
-    number = re.sub(r"[\s.\-]", "", typed.citizen_id)
+    number = citizen_number(typed.citizen_id, identity)
     insurance = re.sub(r"[\s.\-]", "", typed.insurance).upper()
     found = {
         face.id: Alike(face, True) for face in by_numbers(session, identity, number, insurance)

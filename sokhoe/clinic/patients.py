@@ -104,7 +104,7 @@ def spoken_name(text: str) -> str:
     return text.title() if text.isupper() else text
 
 
-def check(typed: Typed, today: date) -> dict[str, str]:
+def check(typed: Typed, today: date, identity: Identity) -> dict[str, str]:
     """What is wrong, by field: catalogue keys."""
     errors: dict[str, str] = {}
     if len(typed.name) < 2:
@@ -122,11 +122,21 @@ def check(typed: Typed, today: date) -> dict[str, str]:
         errors["gender"] = key("Choose the sex.")
     if typed.phone and not _PHONE.match(_digits(typed.phone)):
         errors["phone"] = key("A phone number has 8 to 15 digits.")
-    if typed.citizen_id and not re.match(r"^[0-9A-Za-z]{6,20}$", _digits(typed.citizen_id)):
+    number = citizen_number(typed.citizen_id, identity)
+    if number and not identity.is_citizen_id(number):
         errors["citizen_id"] = key("This number has a wrong length or sign.")
     if typed.insurance and not re.match(r"^[0-9A-Za-z]{6,20}$", _digits(typed.insurance)):
         errors["insurance"] = key("This number has a wrong length or sign.")
     return errors
+
+
+def citizen_number(text: str, identity: Identity) -> str:
+    """A typed citizen ID as it is kept: as the country writes it, else without the spaces, dots
+    and dashes that people put in."""
+    typed, bare = text.strip(), _digits(text)
+    if not identity.is_citizen_id(bare) and identity.is_citizen_id(typed):
+        return typed
+    return bare
 
 
 def _digits(text: str) -> str:
@@ -154,7 +164,7 @@ def resource(
     base["birthDate"] = read_date(typed.birth) or ""
     base["gender"] = typed.gender
     numbers = [
-        (identity.citizen_system, _digits(typed.citizen_id)),
+        (identity.citizen_system, citizen_number(typed.citizen_id, identity)),
         (identity.insurance_system, _digits(typed.insurance).upper()),
     ]
     base["identifier"] = [

@@ -12,6 +12,7 @@ from sokhoe.clinic.patients import (
     Typed,
     age,
     check,
+    citizen_number,
     face_of,
     from_card,
     mother,
@@ -92,8 +93,8 @@ def test_a_form_becomes_a_valid_patient_and_the_same_form_again() -> None:
 
 
 def test_a_newborn_needs_no_number_and_an_elder_only_a_year() -> None:
-    assert check(a_form(name="Con bà Trần Thị Hai"), TODAY) == {}
-    assert check(a_form(birth="1930"), TODAY) == {}
+    assert check(a_form(name="Con bà Trần Thị Hai"), TODAY, NoIdentity()) == {}
+    assert check(a_form(birth="1930"), TODAY, NoIdentity()) == {}
     patient = resource(a_form(birth="1930"), IDENTITY, id="p1", place="")
     validate(patient)
     assert patient["birthDate"] == "1930"
@@ -116,7 +117,7 @@ def test_a_newborn_needs_no_number_and_an_elder_only_a_year() -> None:
     ],
 )
 def test_each_wrong_field_is_named(field: str, value: str) -> None:
-    assert list(check(a_form(**{field: value}), TODAY)) == [field]
+    assert list(check(a_form(**{field: value}), TODAY, NoIdentity())) == [field]
 
 
 def test_correcting_keeps_what_the_form_does_not_know() -> None:
@@ -196,3 +197,19 @@ def test_pages_show_only_the_end_of_a_number() -> None:
 
 def test_the_same_form_key_gives_the_same_id() -> None:
     assert new_id("k") == new_id("k") != new_id("k", "Encounter") != new_id("other", "Encounter")
+
+
+class _Dashed(NoIdentity):
+    """A country whose numbers have a dash of their own."""
+
+    def is_citizen_id(self, text: str) -> bool:
+        return text.startswith("T-")
+
+
+def test_a_number_is_kept_as_its_country_writes_it() -> None:
+    assert citizen_number(" 086 070-000.111 ", NoIdentity()) == "086070000111"
+    assert citizen_number("T-00017", _Dashed()) == "T-00017"
+
+
+def test_a_number_that_is_none_is_refused() -> None:
+    assert list(check(a_form(citizen_id="12345"), TODAY, NoIdentity())) == ["citizen_id"]

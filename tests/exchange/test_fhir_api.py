@@ -139,6 +139,33 @@ def test_without_a_token_nothing_opens_but_the_statement(hub: Hub) -> None:
     assert len(statement["rest"][0]["resource"]) == 146
 
 
+EXAMPLES = {
+    "token": "http://example.org|x",
+    "string": "x",
+    "date": "ge2026-01",
+    "reference": "Patient/x",
+    "number": "1",
+    "quantity": "1",
+    "uri": "http://example.org/x",
+}
+
+
+def test_what_the_statement_declares_can_be_asked(hub: Hub) -> None:
+    statement = hub.client().get("/fhir/metadata").json()
+    doctor = hub.gate.machine("ops")
+    asked = 0
+    for resource in statement["rest"][0]["resource"]:
+        if resource["type"] == "AuditEvent":
+            continue
+        for parameter in resource["searchParam"]:
+            pairs = [(parameter["name"], EXAMPLES[parameter["type"]]), ("_count", "1")]
+            doctor.search(resource["type"], pairs)
+            asked += 1
+        for include in resource["searchInclude"][:2]:
+            doctor.search(resource["type"], [("_include", include), ("_count", "1")])
+    assert asked > 2000
+
+
 def test_a_narrow_client_is_told_what_is_missing(hub: Hub) -> None:
     narrow = hub.software("system/Observation.rs")
     assert narrow.get("/fhir/Observation").status_code == 200

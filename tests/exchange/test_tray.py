@@ -14,7 +14,7 @@ from sokhoe.trust import Actor, Gate, Put, Role, Session
 from tests.testland import EPISODE, VisitLine
 from tests.worlds import a_gate
 
-LINE = b"VISIT|A1|E-1|T00001|Ada Test|1980-02-01|female|2026-11-20|I10"
+LINE = b"VISIT|A1|E-1|T-00001|Ada Test|1980-02-01|female|2026-11-20|I10"
 KIND = VisitLine()
 
 

@@ -18,9 +18,9 @@ from tests.worlds import Form, Hub, Station
 
 CARDS = {
     "vietnam": "086161000123||NGUYỄN THỊ SÁU|12041961|Nữ|Ấp 3, Cổ Chiên|01012022",
-    "testland": "T00061/Ada Six/1961-04-12/female",
+    "testland": "T-00061/Ada Six/1961-04-12/female",
 }
-NUMBERS = {"vietnam": "086161000123", "testland": "T00061"}
+NUMBERS = {"vietnam": "086161000123", "testland": "T-00061"}
 
 
 @pytest.fixture(params=["vietnam", "testland"])

@@ -1,6 +1,6 @@
 """Testland: an invented country, as a stranger's pack would be written.
 
-Its citizens have numbers like T00017; its cards read `T00017/Ada Test/1980-02-01/female`; its
+Its citizens have numbers like T-00017; its cards read `T-00017/Ada Test/1980-02-01/female`; its
 hospitals send visits as lines of text. Where the stories pass with it, the rooms hold nothing that
 is true in Vietnam only.
 """
@@ -37,7 +37,7 @@ class Identity:
     insurance_system = "urn:testland:insurance"
 
     def read_card(self, text: str) -> CardFacts | None:
-        shape = r"(T\d{5})/([^/]+)/(\d{4}(?:-\d\d-\d\d)?)/(female|male)"
+        shape = r"(T-\d{5})/([^/]+)/(\d{4}(?:-\d\d-\d\d)?)/(female|male)"
         match = re.fullmatch(shape, text.strip())
         return CardFacts(match[1], match[2], match[3], match[4]) if match else None
 
@@ -45,7 +45,7 @@ class Identity:
         return []
 
     def is_citizen_id(self, text: str) -> bool:
-        return re.fullmatch(r"T\d{5}", text) is not None
+        return re.fullmatch(r"T-\d{5}", text) is not None
 
 
 class Catalogue:
@@ -201,7 +201,7 @@ class World:
 
     def _citizen(self, number: int) -> Citizen:
         gender = ("female", "male")[number % 2]
-        return Citizen(f"T{number:05}", f"Ada Test{number}", f"{1950 + number % 60}-02-01", gender)
+        return Citizen(f"T-{number:05}", f"Ada Test{number}", f"{1950 + number % 60}-02-01", gender)
 
 
 class Pack:

@@ -82,7 +82,7 @@ def new(ask: Ask) -> Response:
 
 def _save_new(ask: Ask, identity: Identity, typed: Typed, mother_id: str) -> Response:
     id = new_id(ask.field("key"))
-    errors = {name: ask.t(text) for name, text in check(typed, clock.today()).items()}
+    errors = {name: ask.t(text) for name, text in check(typed, clock.today(), identity).items()}
     if errors:
         return _form(ask, typed, errors=errors, status=422)
     others = alike(ask.session, identity, typed, but=id)
@@ -279,7 +279,7 @@ def edit(ask: Ask) -> Response:
         typed = from_card(facts, typed)
         if ask.field("do") != "save":
             return _edit_form(ask, typed, version)
-    errors = {name: ask.t(text) for name, text in check(typed, clock.today()).items()}
+    errors = {name: ask.t(text) for name, text in check(typed, clock.today(), identity).items()}
     others = [] if errors else alike(ask.session, identity, typed, but=version.id)
     if any(one.same_number for one in others):
         errors["citizen_id"] = ask.t("Somebody else is already registered with this number.")

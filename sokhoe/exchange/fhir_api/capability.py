@@ -85,6 +85,11 @@ def _resource(type: str) -> dict[str, Any]:
         "conditionalRead": "not-supported",
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",
+        "searchInclude": [
+            f"{type}:{name}"
+            for name, parameter in sorted(search_parameters(type).items())
+            if parameter.type == "reference"
+        ],
         "searchParam": [
             {"name": name, "type": parameter.type}
             for name, parameter in sorted(search_parameters(type).items())
