@@ -154,6 +154,7 @@ def measure(server: Server, name: str, bodies: list[bytes], total: int, seconds:
     result = run(server.url, posts, CLIENTS)
     row(f"import, transaction bundles ({name})", result, total, "resources", server.cpu() - before)
 
+    come_to_rest(server)
     headers = {"Authorization": f"Bearer {server.token}"}
     page = httpx.get(f"{fhir}/Patient?_count=200", headers=headers).json()
     patients = [one["resource"] for one in page["entry"]]
@@ -176,6 +177,17 @@ def measure(server: Server, name: str, bodies: list[bytes], total: int, seconds:
         before = server.cpu()
         result = run(server.url, gets, CLIENTS, seconds)
         row(what, result, result.requests, "requests", server.cpu() - before)
+
+
+def come_to_rest(server: Server) -> None:
+    """Wait for the followers (people, warehouse): a read is measured on a server at rest."""
+    for _ in range(600):
+        state = httpx.get(f"{server.url}/health").json()
+        if all(mark >= state["head"] for mark in state["marks"].values()):
+            time.sleep(2)
+            return
+        time.sleep(0.2)
+    print("the followers did not come to rest; reads are measured beside their work")
 
 
 def size_of(folder: Path) -> int:

@@ -115,7 +115,7 @@ def build(
     if pack is None:
         pack = country.load(settings.country, settings.province)
     if store is None:
-        settings.folder.mkdir(parents=True, exist_ok=True)
+        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = open_store(settings.database_url)
     site = open_site(settings, pack, store)
     routes: list[Any] = [Route("/health", health), *more_routes]

@@ -140,7 +140,7 @@ def prepare_folder(folder: Path, fresh: bool) -> dict[str, Any] | None:
 def settings_of(place: Place, server: str) -> Settings:
     """The settings of one of the three servers."""
     hub = server == "hub"
-    (place.folder / server).mkdir(exist_ok=True)
+    (place.folder / server).mkdir(mode=0o700, exist_ok=True)
     about: dict[str, Any] = decode((place.folder / "demo.json").read_bytes())
     given: dict[str, Any] = {
         "role": "hub" if hub else "station",

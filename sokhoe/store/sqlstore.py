@@ -112,8 +112,9 @@ class SqlStore(Reading):
             else:
                 for work in works:
                     self._group([work])
-        with self._news:
-            self._news.notify_all()
+        if any(work.changes for work in works):  # who sleeps, sleeps for versions, not for reads
+            with self._news:
+                self._news.notify_all()
 
     def _refuse(self, works: Sequence[Work], error: Exception) -> None:
         for work in works:
