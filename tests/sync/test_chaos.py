@@ -239,9 +239,11 @@ def test_the_chaos_meets_everything_it_can_do(folder: Path) -> None:
 
 
 def _no_compare_and_set(patch: pytest.MonkeyPatch) -> None:
-    """The head moves whatever it was."""
+    """The head moves whatever it was. The pause lets a second push look at the same head: without
+    it the machine's mood would decide whether the fault can show."""
 
     def moved(node: Any, standing: heads.NodeHead, new: heads.NodeHead) -> Keep:
+        time.sleep(0.005)
         return Keep(*_name_and_value(original(node, standing, new)))
 
     original = heads.moved
