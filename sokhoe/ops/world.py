@@ -1,19 +1,16 @@
 """Fill servers with the invented province that the country pack makes: same seed, same province.
 
 Everything goes through the gate as it would in life: each facility's software commits what it
-recorded, files go through the in-tray, the followers (people, warehouse) run until nothing is new.
+recorded, files go through the in-tray; the hub's followers do the rest once it runs.
 Several visits share a commit, since each commit waits for the disk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import Any
-
-from starlette.applications import Starlette
 
 from sokhoe.country import Batch, Citizen, World
 from sokhoe.errors import Unavailable
@@ -23,13 +20,6 @@ from sokhoe.web import Site
 
 PER_COMMIT = 400  # resources
 Progress = Callable[[str, int, int], None]  # what, done, of how many (0: unknown)
-
-
-@dataclass(frozen=True, slots=True)
-class Seeded:
-    people: int
-    batches: int
-    resources: int
 
 
 def world_of(site: Site) -> World:
@@ -119,14 +109,6 @@ def _gathered(batches: Iterable[Batch]) -> Iterator[Batch]:
     for facility, rows in waiting.items():
         if rows:
             yield Batch(facility, tuple(rows))
-
-
-def settle(app: Starlette, progress: Progress, rounds: int = 2000) -> None:
-    """Run the followers by hand until none has anything left: links, translated files, numbers."""
-    for round in range(rounds):
-        if not any(follower.step() for follower in app.state.followers):
-            return
-        progress("followers", round + 1, 0)
 
 
 def visit_as_staff(site: Site, world: World, citizens: Iterable[Citizen], today: date) -> None:
