@@ -36,10 +36,10 @@ from sokhoe.ops import eid, elsewhere, world
 from sokhoe.ops.serve import check_port
 from sokhoe.settings import Settings, load
 from sokhoe.sync import enrol_directly
+from sokhoe.trust import DEMO_PASSWORD as PASSWORD
 from sokhoe.trust import Role
 
 HOST = "127.0.0.1"
-PASSWORD = "sokhoe-demo"  # noqa: S105  of the demo's invented staff; refused outside the demo
 STATIONS = ("station-1", "station-2")
 CITIZENS = 5
 CITIZENS_FILE = "eid-citizens.json"

@@ -14,9 +14,10 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from sokhoe.app import build
 from sokhoe.ops import control, eid
-from sokhoe.ops.demo import CITIZENS_FILE, PASSWORD, STATIONS, Place, settings_of
+from sokhoe.ops.demo import CITIZENS_FILE, STATIONS, Place, settings_of
 from sokhoe.ops.serve import serve
 from sokhoe.settings import Settings
+from sokhoe.trust import DEMO_PASSWORD
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +55,7 @@ def _eid(settings: Settings) -> list[Route]:
         citizens,
         eid.open_key(settings.folder),
         [client],
-        hint=PASSWORD,
+        hint=DEMO_PASSWORD,
         samples=list(citizens),
     )
 

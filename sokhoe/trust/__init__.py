@@ -8,11 +8,12 @@ I never know a screen or a form.
 from sokhoe.store import Change, Delete, Fault, Keep, Page, Put, Receipt, Version
 from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.gate import Account, Gate, SignedIn, Token
-from sokhoe.trust.passwords import digest, draw, same
+from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, same
 from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit
 from sokhoe.trust.session import Session, mark
 
 __all__ = [
+    "DEMO_PASSWORD",
     "MACHINES",
     "PERMITS",
     "STAFF",

@@ -27,7 +27,7 @@ from sokhoe.fhir import decode, encode
 from sokhoe.settings import Settings
 from sokhoe.store import Entry, Fault, Keep, Store
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
-from sokhoe.trust.passwords import digest, draw, hash_password, password_fits, same
+from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, hash_password, password_fits, same
 from sokhoe.trust.permits import scope_deeds
 from sokhoe.trust.session import Session
 
@@ -174,6 +174,8 @@ class Gate:
             )
         account = self._store.kept("account", username)
         good = password_fits(account["hash"] if account else None, password)
+        if password == DEMO_PASSWORD and not self._settings.is_demo:
+            good = False
         if account is None or not good or not account["active"]:
             count = failures["count"] + 1
             until = clock.now() + WAIT_MINUTES * MINUTE if count >= TRIES else 0

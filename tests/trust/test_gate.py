@@ -145,3 +145,10 @@ def test_no_secret_is_kept_as_it_is(gate: Gate, nurse: str, tmp_path: object) ->
     kept = repr([gate._store.all_kept(kind) for kind in ("account", "signin", "client", "token")])
     for word in (WORD, cookie, secret, token):
         assert word not in kept
+
+
+def test_the_demo_s_password_opens_nothing_outside_the_demo(gate: Gate) -> None:
+    word = "sokhoe-demo"
+    gate.add_account("head", word, role=Role.HEAD, name="x", actor="Practitioner/1")
+    with pytest.raises(SignIn):
+        gate.sign_in("head", word)
