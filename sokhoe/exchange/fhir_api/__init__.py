@@ -6,6 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sokhoe.exchange.fhir_api import interactions as verbs
+from sokhoe.exchange.fhir_api import operations
 from sokhoe.exchange.fhir_api.bundles import post_bundle
 from sokhoe.exchange.fhir_api.calls import Call, answer, endpoint
 from sokhoe.exchange.fhir_api.capability import statement
@@ -22,6 +23,7 @@ def routes() -> list[Route]:
         endpoint("/fhir/", {"POST": post_bundle}),
         endpoint("/fhir/metadata", {"GET": metadata}),
         endpoint("/fhir/_history", {"GET": verbs.history}),
+        *operations.routes(),
         endpoint("/fhir/{type}", {"GET": verbs.search, "POST": verbs.create}),
         endpoint("/fhir/{type}/_search", {"POST": verbs.search_by_post, "GET": verbs.search}),
         endpoint("/fhir/{type}/_history", {"GET": verbs.history}),

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from sokhoe import __version__
+from sokhoe.exchange.fhir_api import operations
 from sokhoe.fhir import TYPES, encode, search_parameters
 
 _FULL = (
@@ -60,6 +61,7 @@ def statement(base: str) -> bytes:
                         {"code": "batch"},
                         {"code": "history-system"},
                     ],
+                    **_operations(None),
                 }
             ],
         }
@@ -94,4 +96,11 @@ def _resource(type: str) -> dict[str, Any]:
             {"name": name, "type": parameter.type}
             for name, parameter in sorted(search_parameters(type).items())
         ],
+        **_operations(type),
     }
+
+
+def _operations(type: str | None) -> dict[str, Any]:
+    """A list that would be empty is left out, as FHIR demands."""
+    found = operations.listed(type)
+    return {"operation": found} if found else {}
