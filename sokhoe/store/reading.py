@@ -11,7 +11,7 @@ from typing import Any
 
 from sokhoe.clock import Instant
 from sokhoe.fhir import Query, decode, search
-from sokhoe.store import bodies, chain, planning, verifying
+from sokhoe.store import around, bodies, chain, planning, verifying
 from sokhoe.store.bodies import Packer
 from sokhoe.store.pieces import joined, sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES
@@ -75,6 +75,24 @@ class Reading(ABC):
     def search(self, query: Query, scope: Scope = EVERYTHING) -> Page:
         with self._snapshot() as read:
             return Search.on(read, self.dialect, scope, self._version).page(query)
+
+    def around(
+        self,
+        roots: Sequence[str],
+        by: Mapping[str, Sequence[str]],
+        *,
+        since: Instant | None = None,
+        after: int = 0,
+        count: int = 50,
+        scope: Scope = EVERYTHING,
+    ) -> Page:
+        asking = Asking(self.dialect, scope)
+        wanted = around.wanted(
+            asking, roots, by, COLUMNS, since=since, after=after, count=count + 1
+        )
+        found = [self._version(row) for row in self._read(wanted.text, wanted.args)]
+        more = len(found) > count
+        return Page(tuple(found[:count]), next=str(found[count - 1].seq) if more else None)
 
     def history(
         self,

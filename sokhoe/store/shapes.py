@@ -183,6 +183,19 @@ class Store(Protocol):
 
     def search(self, query: Query, scope: Scope = EVERYTHING) -> Page: ...
 
+    def around(
+        self,
+        roots: Sequence[str],
+        by: Mapping[str, Sequence[str]],
+        *,
+        since: Instant | None = None,
+        after: int = 0,
+        count: int = 50,
+        scope: Scope = EVERYTHING,
+    ) -> Page:
+        """The roots (references) and what points at them: for each type of `by`, by its stored
+        reference parameters. In the order of writing, from `after` (Page.next) on."""
+
     def history(
         self,
         type: str | None = None,

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 
 from sokhoe import clock
@@ -95,6 +97,52 @@ class Session:
             frozenset[str]().union(*map(_people, shown)),
             query=text,
         )
+        if page.next is None:
+            return page
+        return replace(page, next=self._seal(page.next, text))
+
+    def read_many(self, refs: Iterable[str]) -> list[Version]:
+        """Those of these resources (references) that are there and that the actor may see, in the
+        order given, with one line in the audit. What he may not see is left out silently."""
+        asked = list(dict.fromkeys(refs))
+        types = {ref.partition("/")[0] for ref in asked} & (TYPES - {"AuditEvent"})
+        scopes = self._scopes(Deed.READ, types)
+        known = self._store.read_many([ref for ref in asked if ref.partition("/")[0] in scopes])
+        found = [known[ref] for ref in asked if ref in known]
+        seen = [one for one in found if _within(scopes[one.type], one.type, _people(one))]
+        if seen:
+            people = frozenset[str]().union(*map(_people, seen))
+            self._record("R", tuple(one.ref for one in seen[:NAMED]), people)
+        return seen
+
+    def around(
+        self,
+        roots: Sequence[str],
+        by: Mapping[str, Sequence[str]],
+        *,
+        types: frozenset[str] | None = None,
+        since: int | None = None,
+        count: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """The roots (references) and what points at them by the parameters of `by`, in the order
+        of writing. `types`: only these; each must then be allowed. Without them the types that the
+        actor may not read are left out. Raises Forbidden where nothing is left."""
+        if types is None:
+            known = {*by, *(root.partition("/")[0] for root in roots)}
+            scopes = self._scopes(Deed.SEARCH, known)
+        else:
+            scopes = {type: self._allow(Deed.SEARCH, type, type) for type in sorted(types)}
+        if not scopes:
+            self._allow(Deed.SEARCH, roots[0].partition("/")[0], roots[0])
+        text = f"{','.join(roots)} and around {','.join(sorted(scopes))} since {since}"
+        after = int(self._open(cursor, text)) if cursor is not None else 0
+        page = self._store.around(
+            roots, by, since=since, after=after, count=count, scope=_strictest(scopes)
+        )
+        refs = tuple(one.ref for one in page.versions[:NAMED])
+        people = frozenset[str]().union(*map(_people, page.versions))
+        self._record("E", refs, people, query=f"{','.join(roots)} and around")
         if page.next is None:
             return page
         return replace(page, next=self._seal(page.next, text))
@@ -217,6 +265,15 @@ class Session:
         except Forbidden:
             self._record("E" if deed is Deed.SEARCH else "R", (what,), (), outcome="4")
             raise
+
+    def _scopes(self, deed: Deed, types: Iterable[str]) -> dict[str, Scope]:
+        """The bounds for each type that is allowed at all; asking is no refusal to be noted."""
+        found = {}
+        links = cache(self._links)
+        for type in types:
+            with suppress(Forbidden):
+                found[type] = allow(self.actor, self.purpose, deed, type, links)
+        return found
 
     def _allow_history(self, type: str | None, id: str | None) -> Scope:
         if type is not None:
@@ -350,6 +407,17 @@ def _within(scope: Scope, type: str, people: frozenset[str]) -> bool:
     if scope.patients is None or type in scope.open:
         return True
     return bool(people & scope.patients)
+
+
+def _strictest(scopes: Mapping[str, Scope]) -> Scope:
+    """One scope that shows nothing which one of these, each for its type, would hide."""
+    bounds = [one for one in scopes.values() if one.patients is not None]
+    if not bounds:
+        return Scope(types=frozenset(scopes))
+    patients = frozenset.intersection(*(one.patients or frozenset() for one in bounds))
+    free = (one for one in scopes.items() if one[1].patients is None or one[0] in one[1].open)
+    open = frozenset(type for type, _ in free)
+    return Scope(patients=patients, types=frozenset(scopes), open=open)
 
 
 def _narrowed(line: Recorded, scope: Scope) -> Recorded:

@@ -176,3 +176,36 @@ def test_only_a_machine_follows_or_writes_in_anothers_name(gate: Gate) -> None:
         doctor.follow("mine")
     with pytest.raises(Forbidden):
         doctor.commit([Put(a_patient("p"))], author="Practitioner/other")
+
+
+BY = {"Observation": ("patient", "subject"), "Condition": ("patient", "subject"), "Patient": ()}
+
+
+def test_many_read_at_once_are_each_within_bounds(
+    gate: Gate, citizen: Session, patients: Any
+) -> None:
+    asked = ["Patient/p1", "Patient/p0", "Patient/none", "Nothing/1", "AuditEvent/1"]
+    assert [one.ref for one in citizen.read_many(asked)] == ["Patient/p0"]
+    doctor = as_role(gate, Role.DOCTOR)
+    assert [one.ref for one in doctor.read_many(asked)] == ["Patient/p1", "Patient/p0"]
+    assert audit_of(gate, "Patient/p1")[0]["agent"][0]["name"] == "the doctor"
+    assert as_role(gate, Role.STATISTICIAN).read_many(asked) == []
+
+
+def test_what_lies_around_is_within_bounds(gate: Gate, citizen: Session, patients: Any) -> None:
+    own = citizen.around(["Patient/p0"], BY)
+    assert [one.type for one in own.versions] == ["Patient", "Observation", "Condition"]
+    assert citizen.around(["Patient/p1"], BY).versions == ()
+    doctor = as_role(gate, Role.DOCTOR).around(["Patient/p1"], BY, count=2)
+    assert [one.type for one in doctor.versions] == ["Patient", "Observation"]
+    assert doctor.next is not None
+    with pytest.raises(Invalid, match="page link"):
+        citizen.around(["Patient/p1"], BY, cursor=doctor.next)
+    with pytest.raises(Forbidden):
+        as_role(gate, Role.STATISTICIAN).around(["Patient/p1"], BY)
+    with pytest.raises(Forbidden):
+        as_role(gate, Role.STEWARD).around(
+            ["Patient/p1"], BY, types=frozenset({"Patient", "Condition"})
+        )
+    steward = as_role(gate, Role.STEWARD).around(["Patient/p1"], BY)
+    assert [one.ref for one in steward.versions] == ["Patient/p1"]

@@ -4,8 +4,9 @@ The store takes this as a whole (`from sokhoe.fhir import search`); other rooms 
 that the door of `fhir` shows.
 """
 
+from sokhoe.fhir.search.care import all_references, care_dates
 from sokhoe.fhir.search.compiled import prefix
-from sokhoe.fhir.search.dates import LENGTHS
+from sokhoe.fhir.search.dates import LENGTHS, stretch
 from sokhoe.fhir.search.definitions import (
     SearchParameter,
     fingerprint,
@@ -61,6 +62,8 @@ __all__ = [
     "Sort",
     "Texts",
     "Written",
+    "all_references",
+    "care_dates",
     "compartments",
     "extract",
     "fingerprint",
@@ -73,5 +76,6 @@ __all__ = [
     "references",
     "search_parameters",
     "searchable_types",
+    "stretch",
     "type_keys",
 ]

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from sokhoe.errors import NotFound, Unsupported
 from sokhoe.exchange.fhir_api.calls import Call, Handler, answer, endpoint
-from sokhoe.exchange.fhir_api.operations import meta
+from sokhoe.exchange.fhir_api.operations import everything, meta
 from sokhoe.exchange.fhir_api.operations.arguments import (
     Arguments,
     Parameter,
@@ -36,7 +36,10 @@ __all__ = [
     "run",
 ]
 
-OPERATIONS: tuple[Operation, ...] = (*meta.OPERATIONS,)
+OPERATIONS: tuple[Operation, ...] = (
+    *everything.OPERATIONS,
+    *meta.OPERATIONS,
+)
 
 
 def routes() -> list[Route]:
