@@ -51,6 +51,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("token_minutes", 60, "life of an access token for software, in minutes"),
     Setting("gateway_token_seconds", 10800, "life of a gateway token, in seconds"),
     Setting("max_body_bytes", 52_428_800, "largest request body that is read"),
+    Setting("conditional_delete", "single", "FHIR DELETE Type?query: no, single or multiple"),
     Setting("oidc_issuer", "", "e-ID provider for citizens (OpenID Connect issuer address)"),
     Setting("oidc_client_id", "sokhoe-book", "our client name at the e-ID provider"),
     Setting("oidc_client_secret", "", "our client secret at the e-ID provider", secret=True),

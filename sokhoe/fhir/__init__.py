@@ -5,6 +5,7 @@ I may ask no other room. I never hold anything that is true in one country only.
 """
 
 from sokhoe.fhir.json import decode, encode
+from sokhoe.fhir.json_patch import apply_json_patch
 from sokhoe.fhir.search import (
     IndexRows,
     Query,
@@ -22,6 +23,7 @@ __all__ = [
     "IndexRows",
     "Query",
     "SearchParameter",
+    "apply_json_patch",
     "compartments",
     "decode",
     "encode",

@@ -21,6 +21,7 @@ from sokhoe.store.shapes import (
     Receipt,
     Recorded,
     Scope,
+    Still,
     Store,
     Version,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Receipt",
     "Recorded",
     "Scope",
+    "Still",
     "Store",
     "Version",
     "open_store",

@@ -16,7 +16,7 @@ from sokhoe.errors import Conflict, Invalid
 from sokhoe.fhir import IndexRows, encode, extract, search
 from sokhoe.store import bodies, chain
 from sokhoe.store.bodies import Packed, Packer
-from sokhoe.store.shapes import Change, Entry, Keep, Put, Receipt, Version
+from sokhoe.store.shapes import Change, Entry, Keep, Put, Receipt, Still, Version
 
 Name = tuple[str, str]  # type, id
 Drawer = tuple[str, str]  # kind, key
@@ -47,6 +47,7 @@ class Work:
     entry: Entry | None = None
     entry_body: bytes = b""
     keeps: tuple[Keep, ...] = ()
+    stills: tuple[Still, ...] = ()
     receipt: Receipt | None = None
     error: BaseException | None = None
     done: bool = False

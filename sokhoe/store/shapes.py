@@ -152,6 +152,19 @@ EVERYTHING = Scope()
 
 
 @dataclass(frozen=True, slots=True)
+class Still:
+    """A commit's condition: `query` must, when its turn to write has come, find just `refs`.
+
+    Two who both searched, both found nothing and both create would make one thing twice; with
+    this the second is told so (`condition-changed`) and finds what the first has made.
+    """
+
+    query: Query
+    refs: frozenset[str]
+    scope: Scope = EVERYTHING
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page of answers. `next` is an opaque place to go on from (None at the end)."""
 
@@ -215,9 +228,10 @@ class Store(Protocol):
         author: str,
         entry: Entry | None = None,
         keeps: Sequence[Keep] = (),
+        stills: Sequence[Still] = (),
     ) -> Receipt:
         """Write all or nothing; returns when it is on disk (power cut safe). Many callers share
-        one fsync. Raises Conflict (if_version, expected), Invalid (no id, unknown type)."""
+        one fsync. Raises Conflict (if_version, expected, stills), Invalid (no id, unknown type)."""
 
     def feed(self, after: int, limit: int = 500) -> list[Version]:
         """Versions with seq > after, in order, none ever missing behind a returned one."""

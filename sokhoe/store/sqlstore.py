@@ -11,20 +11,22 @@ import uuid
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
-from sokhoe.errors import SokhoeError
+from sokhoe.errors import Conflict, SokhoeError
 from sokhoe.fhir import IndexRows, decode, extract, search
 from sokhoe.store import bodies, chain, indexing, planning
 from sokhoe.store.planning import TYPE_CODES, Heads, Plan, Standing, Work
 from sokhoe.store.reading import Reading, kept_in
 from sokhoe.store.rows import Indexed
-from sokhoe.store.searching import COLUMNS, Reader
+from sokhoe.store.searching import COLUMNS, Reader, Search
 from sokhoe.store.shapes import (
     Change,
     Entry,
     Keep,
     Receipt,
+    Still,
 )
 from sokhoe.store.writer import Tray
 
@@ -79,6 +81,7 @@ class SqlStore(Reading):
         author: str,
         entry: Entry | None = None,
         keeps: Sequence[Keep] = (),
+        stills: Sequence[Still] = (),
     ) -> Receipt:
         work = Work(
             tuple(planning.prepare(change, self.packer) for change in changes),
@@ -86,6 +89,7 @@ class SqlStore(Reading):
             entry,
             b"" if entry is None else chain.entry_bytes(entry),
             tuple(keeps),
+            tuple(stills),
         )
         planning.check_keeps(work.keeps)
         self._tray.put(work)
@@ -128,16 +132,15 @@ class SqlStore(Reading):
         durable = not all(work.only_audit for work in works)
         outcomes: list[Receipt | SokhoeError] = []
         with self._transaction(durable=durable) as read:
-            plan = self._started(read, works)
-            for work in works:
-                try:
-                    outcomes.append(planning.plan_work(plan, work, self.node, self.epoch))
-                except SokhoeError as error:
-                    outcomes.append(error)
-            stale = [(one.version.seq, self._rows_of(one)) for one in plan.stale]
-            for seq, old in plan.orphans:
-                plan.links += planning.own_links(seq, old.rows or self._rows_of(old))
-            self._write(plan, stale)
+            for run in _runs(works):
+                plan = self._started(read, run)
+                for work in run:
+                    try:
+                        self._check(read, work.stills)
+                        outcomes.append(planning.plan_work(plan, work, self.node, self.epoch))
+                    except SokhoeError as error:
+                        outcomes.append(error)
+                self._write_out(plan)
             if not self.packer.current and plan.heads.seq >= SAMPLES:
                 self._train(read)
         for work, outcome in zip(works, outcomes, strict=True):
@@ -146,6 +149,24 @@ class SqlStore(Reading):
             else:
                 work.error = outcome
             work.done = True
+
+    def _write_out(self, plan: Plan) -> None:
+        stale = [(one.version.seq, self._rows_of(one)) for one in plan.stale]
+        for seq, old in plan.orphans:
+            plan.links += planning.own_links(seq, old.rows or self._rows_of(old))
+        self._write(plan, stale)
+
+    def _check(self, read: Reader, stills: Sequence[Still]) -> None:
+        """Ask a commit's conditions again, now that nobody else can write. Raises Conflict."""
+        for still in stills:
+            query = replace(still.query, count=len(still.refs) + 1)
+            page = Search.on(read, self.dialect, still.scope, self._version).page(query)
+            if {version.ref for version in page.versions} != still.refs:
+                raise Conflict(
+                    f"What {query.type}?{query.text} finds has changed in between.",
+                    hint="Ask again and decide on what is there now.",
+                    slug="condition-changed",
+                )
 
     def _started(self, read: Reader, works: Sequence[Work]) -> Plan:
         """A plan with all that the group has to know of what stands."""
@@ -231,6 +252,17 @@ class SqlStore(Reading):
         self._run("INSERT INTO dicts(id, data) VALUES(?, ?)", (number, made))
         self.packer.add(number, made)
         return number
+
+
+def _runs(works: Sequence[Work]) -> list[list[Work]]:
+    """A group in parts that can be planned at once: a work with conditions begins a new part,
+    since its search must see in the database what those before it write."""
+    runs: list[list[Work]] = [[]]
+    for work in works:
+        if work.stills and runs[-1]:
+            runs.append([])
+        runs[-1].append(work)
+    return runs
 
 
 def _heads(read: Reader) -> Heads:

@@ -5,7 +5,7 @@ I keep accounts, sign-ins, tokens and the audit. I may ask fhir and store.
 I never know a screen or a form.
 """
 
-from sokhoe.store import Change, Delete, Fault, Keep, Page, Put, Receipt, Version
+from sokhoe.store import Change, Delete, Fault, Keep, Page, Put, Receipt, Still, Version
 from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.gate import Account, Gate, SignedIn, Token
 from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, same
@@ -34,6 +34,7 @@ __all__ = [
     "Role",
     "Session",
     "SignedIn",
+    "Still",
     "Token",
     "Version",
     "digest",

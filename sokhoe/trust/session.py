@@ -28,6 +28,7 @@ from sokhoe.store import (
     Receipt,
     Recorded,
     Scope,
+    Still,
     Store,
     Version,
 )
@@ -39,6 +40,11 @@ Pairs = Sequence[tuple[str, str]]
 # A line names at most so many records; the people concerned are always all named.
 NAMED = 100
 CURSOR = "_cursor"
+# Search parameters that say how to answer, not what to find.
+_ABOUT_ANSWERS = frozenset(
+    "_count _cursor _sort _total _summary _elements _include _revinclude _contained "
+    "_containedType _format _pretty _offset".split()
+)
 
 
 class Session:
@@ -147,6 +153,22 @@ class Session:
             return page
         return replace(page, next=self._seal(page.next, text))
 
+    def match(self, type: str, pairs: Pairs, most: int = 1) -> tuple[Sequence[Version], Still]:
+        """What a condition finds (one more than `most` when there are more), for a write that
+        depends on it, and the `Still` by which `commit` makes sure that it does so to the end.
+
+        Always strict: a condition of which a part is ignored would write what nobody meant.
+        """
+        bad = next((name for name, _ in pairs if name.partition(":")[0] in _ABOUT_ANSWERS), None)
+        if bad is not None:
+            raise Invalid(f"{bad} is no part of a condition.", slug="condition", location=bad)
+        scope = self._allow(Deed.SEARCH, type, type)
+        query = parse_query(type, pairs)
+        if not query.where:
+            raise Invalid("The condition is empty.", slug="condition")
+        found = self.search(type, [*pairs, ("_count", str(most + 1))]).versions
+        return found, Still(query, frozenset(one.ref for one in found), scope)
+
     def history(
         self,
         type: str | None = None,
@@ -179,12 +201,14 @@ class Session:
         *,
         note: str = "",
         keeps: Sequence[Keep] = (),
+        stills: Sequence[Still] = (),
         author: str | None = None,
     ) -> Receipt:
         """Write all changes or none; returns when they are on disk.
 
         Every resource is validated first. `author`: a machine that carries somebody else's work
-        (sync) names him. Raises Invalid, Conflict, Forbidden.
+        (sync) names him. `stills`: what `match` found and must still find. Raises Invalid,
+        Conflict, Forbidden.
         """
         for change in changes:
             if isinstance(change, Put):
@@ -206,7 +230,9 @@ class Session:
         )
         if author is not None and self.actor.role is not Role.MACHINE:
             raise Forbidden("Only a machine may write in another's name.", slug="author")
-        return self._store.commit(changes, author=author or self.actor.id, entry=entry, keeps=keeps)
+        return self._store.commit(
+            changes, author=author or self.actor.id, entry=entry, keeps=keeps, stills=stills
+        )
 
     # -- following -------------------------------------------------------------------------
 

@@ -3,33 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sokhoe.store import Store, open_store
-from tests import postgres
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[postgres.Server]:
-    programs = postgres.programs()
-    if programs is None:
-        pytest.skip("NO POSTGRESQL: half of the store contract is not tested on this machine")
-    server = postgres.Server(programs)
-    yield server
-    server.stop()
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)],
-)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    server: postgres.Server = request.getfixturevalue("server")
-    return server.emptied()
 
 
 @pytest.fixture

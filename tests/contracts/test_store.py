@@ -16,7 +16,18 @@ import pytest
 from sokhoe import clock
 from sokhoe.errors import Conflict, Invalid, NotFound, Unavailable
 from sokhoe.fhir import parse_query
-from sokhoe.store import Delete, Entry, Keep, Put, Store, Version, open_store, restore, seal
+from sokhoe.store import (
+    Delete,
+    Entry,
+    Keep,
+    Put,
+    Still,
+    Store,
+    Version,
+    open_store,
+    restore,
+    seal,
+)
 from tests.contracts.conftest import a_patient, an_observation
 
 
@@ -244,6 +255,73 @@ def test_of_two_that_want_the_same_version_exactly_one_wins(store: Store) -> Non
 
 
 # --- one fsync for many -------------------------------------------------------------------------
+
+
+def test_of_many_that_all_found_nothing_exactly_one_creates(store: Store) -> None:
+    """Conditional create: each thread has seen that there is none, then all write at once."""
+    query = parse_query("Patient", [("identifier", "urn:x|1")])
+    assert not store.search(query).versions
+    gate = threading.Barrier(12)
+    refused: list[str] = []
+
+    def create(number: int) -> None:
+        gate.wait()
+        change = Put(a_patient(f"p{number}", identifier=[{"system": "urn:x", "value": "1"}]), 0)
+        try:
+            store.commit([change], author="x", stills=[Still(query, frozenset())])
+        except Conflict as error:
+            refused.append(error.slug)
+
+    in_threads(12, create)
+    assert refused == ["condition-changed"] * 11
+    assert len(store.search(query).versions) == 1
+
+
+def test_a_condition_sees_what_others_of_its_group_write(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both lie in the tray together, so one transaction writes them: the second must see the
+    first, a deletion too."""
+    nobody = parse_query("Patient", [("identifier", "urn:x|1")])
+    men = parse_query("Patient", [("gender", "male")])
+    store.commit([Put(a_patient("man", gender="male"))], author="x")
+    held = threading.Event()
+    write = store._tray._write  # type: ignore[attr-defined]
+
+    def slowly(group: Any) -> None:
+        held.wait(5)
+        write(group)
+
+    monkeypatch.setattr(store._tray, "_write", slowly)  # type: ignore[attr-defined]
+    outcomes: list[str] = []
+
+    def work(number: int) -> None:
+        person = a_patient(f"p{number}", identifier=[{"system": "urn:x", "value": "1"}])
+        try:
+            if number == 0:
+                store.commit([Delete("Patient", "man")], author="x")
+            elif number < 3:
+                store.commit([Put(person)], author="x", stills=[Still(nobody, frozenset())])
+            else:
+                still = Still(men, frozenset({"Patient/man"}))
+                store.commit([Put(person)], author="x", stills=[still])
+            outcomes.append(f"{number} done")
+        except Conflict as error:
+            outcomes.append(f"{number} {error.slug}")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.05)
+    held.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [
+        "0 done",
+        "1 done",
+        "2 condition-changed",
+        "3 condition-changed",
+    ]
 
 
 def test_many_callers_share_a_transaction(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

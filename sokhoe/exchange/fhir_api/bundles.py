@@ -17,7 +17,7 @@ from starlette.responses import Response
 from sokhoe import clock
 from sokhoe.errors import Conflict, Invalid, NotFound, SokhoeError, Unsupported
 from sokhoe.exchange.fhir_api.calls import Call, answer, etag, if_match, new_id
-from sokhoe.exchange.fhir_api.interactions import ID, check_id, check_type, one_match
+from sokhoe.exchange.fhir_api.deciding import ID, check_id, check_type, only, pairs_of
 from sokhoe.fhir import TYPES
 from sokhoe.trust import Change, Delete, Put, Session, Version
 
@@ -184,7 +184,7 @@ def _plan_write(session: Session, step: Step, condition: Any, place: str) -> Ste
     except Invalid as error:
         raise Invalid(error.message, location=f"{place}.resource") from None
     if condition:
-        standing = one_match(session, step.type, str(condition))
+        standing = _one_match(session, step.type, str(condition))
         if standing is not None:
             return replace(step, id=standing.id, standing=standing)
     id = new_id()
@@ -242,7 +242,7 @@ def _resolved(reference: str, names: dict[str, str], session: Session) -> str:
     condition = _CONDITIONAL.match(reference)
     if condition is None or condition[1] not in TYPES:
         return reference
-    found = one_match(session, condition[1], condition[2])
+    found = _one_match(session, condition[1], condition[2])
     if found is None:
         raise Conflict(
             f"The reference {reference} finds nothing.",
@@ -251,6 +251,10 @@ def _resolved(reference: str, names: dict[str, str], session: Session) -> str:
             code="not-found",
         )
     return found.ref
+
+
+def _one_match(session: Session, type: str, condition: str) -> Version | None:
+    return only(type, condition, session.match(type, pairs_of(condition))[0])
 
 
 def _change(step: Step) -> Change:

@@ -14,6 +14,7 @@ _FULL = (
     "read",
     "vread",
     "update",
+    "patch",
     "delete",
     "history-instance",
     "history-type",
@@ -25,8 +26,10 @@ _AUDIT_PARAMETERS = (("patient", "reference"), ("agent", "reference"), ("date", 
 
 
 @lru_cache(maxsize=4)
-def statement(base: str) -> bytes:
-    """The CapabilityStatement of the server at this address."""
+def statement(base: str, conditional_delete: str = "single") -> bytes:
+    """The CapabilityStatement of the server at this address, with this setting."""
+    allowed = conditional_delete in {"single", "multiple"}
+    deletes = conditional_delete if allowed else "not-supported"
     return encode(
         {
             "resourceType": "CapabilityStatement",
@@ -55,7 +58,7 @@ def statement(base: str) -> bytes:
                             }
                         ],
                     },
-                    "resource": [_resource(type) for type in sorted(TYPES)],
+                    "resource": [_resource(type, deletes) for type in sorted(TYPES)],
                     "interaction": [
                         {"code": "transaction"},
                         {"code": "batch"},
@@ -68,7 +71,7 @@ def statement(base: str) -> bytes:
     )
 
 
-def _resource(type: str) -> dict[str, Any]:
+def _resource(type: str, conditional_delete: str) -> dict[str, Any]:
     if type == "AuditEvent":
         return {
             "type": type,
@@ -85,8 +88,8 @@ def _resource(type: str) -> dict[str, Any]:
         "updateCreate": True,
         "conditionalCreate": True,
         "conditionalRead": "not-supported",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalUpdate": True,
+        "conditionalDelete": conditional_delete,
         "searchInclude": [
             f"{type}:{name}"
             for name, parameter in sorted(search_parameters(type).items())

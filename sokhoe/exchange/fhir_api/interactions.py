@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -10,19 +9,15 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.responses import Response
 
 from sokhoe import clock
-from sokhoe.errors import Conflict, Gone, Invalid, NotFound, Unsupported
+from sokhoe.errors import Gone, Invalid, NotFound, Unsupported
 from sokhoe.exchange.fhir_api.calls import (
     Call,
     answer,
     etag,
-    if_match,
-    new_id,
     version_headers,
 )
 from sokhoe.fhir import TYPES, encode, parse_query
-from sokhoe.trust import Delete, Page, Put, Session, Version
-
-ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}$")
+from sokhoe.trust import Page, Version
 
 
 def known_type(call: Call) -> str:
@@ -54,93 +49,6 @@ def vread(call: Call) -> Response:
     if version.deleted:
         raise Gone(f"Version {number} says that {version.ref} was deleted.")
     return answer(version.body, headers=version_headers(call, version))
-
-
-def create(call: Call) -> Response:
-    resource = call.resource()
-    type = known_type(call)
-    check_type(resource, type)
-    condition = call.request.headers.get("if-none-exist")
-    if condition is not None:
-        standing = one_match(call.session, type, condition)
-        if standing is not None:
-            return written(call, standing, status=200)
-    resource["id"] = new_id()
-    receipt = call.session.commit([Put(resource, if_version=0)])
-    return written(call, receipt.versions[0], status=201)
-
-
-def update(call: Call) -> Response:
-    resource = call.resource()
-    type, id = known_type(call), call.path["id"]
-    check_type(resource, type)
-    check_id(resource, id)
-    wanted = if_match(call.request.headers.get("if-match"))
-    receipt = call.session.commit([Put(resource, if_version=wanted)])
-    version = receipt.versions[0]
-    new = version.version == 1 and receipt.changed[0]
-    return written(call, version, status=201 if new else 200)
-
-
-def delete(call: Call) -> Response:
-    type, id = known_type(call), call.path["id"]
-    wanted = if_match(call.request.headers.get("if-match"))
-    receipt = call.session.commit([Delete(type, id, if_version=wanted)])
-    headers = {}
-    if receipt.versions and receipt.versions[0] is not None:
-        headers["ETag"] = etag(receipt.versions[0])
-    return Response(status_code=204, headers=headers)
-
-
-def check_type(resource: dict[str, Any], type: str) -> None:
-    if resource.get("resourceType") != type:
-        raise Invalid(
-            f"The body is a {resource.get('resourceType')!r}, the address says {type}.",
-            location="resourceType",
-        )
-
-
-def check_id(resource: dict[str, Any], id: str) -> None:
-    if not ID.match(id):
-        raise Invalid(
-            f"{id!r} cannot be an id: 1 to 64 of the letters A-Z a-z, digits, '-' and '.'.",
-            location="id",
-            code="value",
-        )
-    if resource.get("id") != id:
-        raise Invalid(
-            f"The body's id is {resource.get('id')!r}, the address says {id!r}.", location="id"
-        )
-
-
-def one_match(session: Session, type: str, condition: str) -> Version | None:
-    """The one resource that a condition finds, None for none. Raises Conflict (412) for several."""
-    pairs = parse_qsl(condition.lstrip("?"), keep_blank_values=True)
-    if not pairs:
-        raise Invalid("The condition is empty.", slug="condition")
-    found = session.search(type, [*pairs, ("_count", "2")]).versions
-    if len(found) > 1:
-        raise Conflict(
-            f"{type}?{condition} fits more than one resource.",
-            hint="Make the condition narrower.",
-            slug="several-match",
-            status=412,
-            code="multiple-matches",
-        )
-    return found[0] if found else None
-
-
-def written(call: Call, version: Version, *, status: int) -> Response:
-    headers = version_headers(call, version, located=True)
-    wish = call.prefer.get("return")
-    if wish == "minimal":
-        return Response(status_code=status, headers=headers)
-    if wish == "OperationOutcome":
-        text = f"{version.ref} is stored as version {version.version}."
-        issue = {"severity": "information", "code": "informational", "diagnostics": text}
-        outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
-        return answer(outcome, status=status, headers=headers)
-    return answer(version.body, status=status, headers=headers)
 
 
 # -- search ------------------------------------------------------------------------------------
