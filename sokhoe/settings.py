@@ -85,6 +85,11 @@ class Settings:
         return self.values["database"] or f"sqlite:///{self.folder / 'sokhoe.db'}"
 
     @property
+    def journals(self) -> Path:
+        """Where audit lines of reads wait, some tenths of a second, to be sealed in the store."""
+        return self.folder / "audit"
+
+    @property
     def url(self) -> str:
         """The address of this server as its users type it, without a slash at the end."""
         public = self.values["public_url"] or f"http://{self.values['host']}:{self.values['port']}"

@@ -39,7 +39,7 @@ def open_existing(settings: Settings) -> Store:
             hint="Name the server's data folder: --data DIR (of the demo: demo-data/hub)",
             slug="no-database",
         )
-    return open_store(url)
+    return open_store(url, settings.journals)
 
 
 def verify(store: Store) -> int:

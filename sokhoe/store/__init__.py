@@ -48,19 +48,21 @@ __all__ = [
 ]
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, journals: Path | None = None) -> Store:
     """Open a store, and make it if it is not there.
 
     `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name`.
+    `journals`: a folder on this machine for the audit lines of reads; without one each of them is
+    a transaction (the meaning is the same: tests/contracts/test_journal.py).
     """
     if url.startswith("sqlite:///"):
         from sokhoe.store.sqlite import SqliteStore
 
-        return SqliteStore(url.removeprefix("sqlite:///"))
+        return SqliteStore(url.removeprefix("sqlite:///"), journals)
     if url.startswith(("postgresql://", "postgres://")):
         from sokhoe.store.postgres import PostgresStore
 
-        return PostgresStore(url)
+        return PostgresStore(url, journals)
     raise Invalid(
         f"{url.split('://')[0]!r} is not a database that sokhoe knows.",
         hint="Write sqlite:///path or postgresql://user@host/name.",

@@ -48,6 +48,8 @@ class Work:
     entry_body: bytes = b""
     keeps: tuple[Keep, ...] = ()
     stills: tuple[Still, ...] = ()
+    # carry over what lies in the audit journals; those named here wholly, to be done with them
+    seal: frozenset[str] | None = None
     receipt: Receipt | None = None
     error: BaseException | None = None
     done: bool = False
@@ -55,7 +57,7 @@ class Work:
     @property
     def only_audit(self) -> bool:
         """A power cut may take back the last second of these, but of nothing else."""
-        return not self.changes and not self.keeps
+        return not self.changes and not self.keeps and not self.seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ def plan_work(plan: Plan, work: Work, node: str, epoch: str) -> Receipt:
         _note_commit(plan, made, work.author, node, epoch)
         plan.standing.update(here)
     if work.entry is not None:
-        _note_entry(plan, work.entry, work.entry_body)
+        note_entry(plan, work.entry, work.entry_body)
     for keep in work.keeps:
         plan.kept[keep.kind, keep.key] = plan.drawers[keep.kind, keep.key] = keep.value
     written = {id(new.version) for new, _, _ in made}
@@ -263,7 +265,8 @@ def own_links(pk: int, rows: IndexRows) -> list[tuple[int, int, int]]:
     return [link for link in all_links(pk, rows) if link[2]]
 
 
-def _note_entry(plan: Plan, entry: Entry, body: bytes) -> None:
+def note_entry(plan: Plan, entry: Entry, body: bytes) -> None:
+    """Add an audit line to the plan."""
     heads = plan.heads
     number = heads.audit + 1
     sealed = chain.audit_hash(number, heads.audit_hash, body)

@@ -74,7 +74,7 @@ class PostgresDialect:
 class PostgresStore(SqlStore):
     dialect = PostgresDialect()
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, journals: Path | None = None) -> None:
         super().__init__()
         self.url = url
         self._idle: list[Connection] = []
@@ -82,6 +82,7 @@ class PostgresStore(SqlStore):
         self._closed = False
         self._writer = self._connect()
         self._migrate()
+        self._open_journals(journals, local=False)
 
     def _connect(self) -> Connection:
         if self._closed:
@@ -254,6 +255,7 @@ class PostgresStore(SqlStore):
 
     def backup(self, path: str) -> None:
         """Into a SQLite file, which can be opened as a store itself."""
+        self._settled()
         target = apsw.Connection(path)
         try:
             target.pragma("journal_mode", "off")
@@ -288,6 +290,9 @@ class PostgresStore(SqlStore):
             connection.execute("ANALYZE")
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._close_journals()
         self._closed = True
         with self._guard:
             idle, self._idle = self._idle, []

@@ -43,6 +43,10 @@ class Reading(ABC):
     def _read(self, text: str, args: tuple[Any, ...] = ()) -> Rows: ...
 
     @abstractmethod
+    def _settled(self) -> None:
+        """Make sure that every audit line written so far can be found."""
+
+    @abstractmethod
     def _snapshot(self) -> AbstractContextManager[Reader]:
         """A reader for which the store stands still."""
 
@@ -194,6 +198,7 @@ class Reading(ABC):
         before: int | None = None,
         count: int = 50,
     ) -> list[Recorded]:
+        self._settled()
         keys = [search.key(patient)] if patient is not None else []
         keys += [planning.actor_key(actor)] if actor is not None else []
         column = "o.seq" if keys else "a.seq"
@@ -216,6 +221,7 @@ class Reading(ABC):
         return [_recorded(row) for row in self._read(wanted.text, wanted.args)]
 
     def entry(self, seq: int) -> Recorded | None:
+        self._settled()
         rows = self._read(
             "SELECT a.seq, a.hash, a.body, (SELECT b.hash FROM audit b WHERE b.seq=a.seq-1) "
             "FROM audit a WHERE a.seq=?",

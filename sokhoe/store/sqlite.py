@@ -59,7 +59,7 @@ class SqliteDialect:
 class SqliteStore(SqlStore):
     dialect = SqliteDialect()
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, journals: Path | None = None) -> None:
         super().__init__()
         self.path = path
         self._idle: list[apsw.Connection] = []
@@ -81,6 +81,7 @@ class SqliteStore(SqlStore):
                 hint="Is the folder there and writable, and the file a store of sokhoe?",
             ) from error
         self._full = True
+        self._open_journals(journals, local=True)
 
     def _connect(self, cache_kb: int) -> apsw.Connection:
         connection = apsw.Connection(self.path, statementcachesize=300)
@@ -252,6 +253,7 @@ class SqliteStore(SqlStore):
     # --- the whole -----------------------------------------------------------------------------
 
     def backup(self, path: str) -> None:
+        self._settled()
         source = self._connect(READER_CACHE_KB)
         target = apsw.Connection(path)
         try:
@@ -276,6 +278,7 @@ class SqliteStore(SqlStore):
     def close(self) -> None:
         if self._closed.is_set():
             return
+        self._close_journals()
         self._closed.set()
         if self._unsynced.is_set():
             self._fsync()

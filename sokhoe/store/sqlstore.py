@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 import uuid
 from abc import abstractmethod
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sokhoe.errors import Conflict, SokhoeError
 from sokhoe.fhir import IndexRows, decode, extract, search
 from sokhoe.store import bodies, chain, indexing, planning
+from sokhoe.store.folding import Folding, restored
 from sokhoe.store.planning import TYPE_CODES, Heads, Plan, Standing, Work
 from sokhoe.store.reading import Reading, kept_in
 from sokhoe.store.rows import Indexed
@@ -24,6 +26,7 @@ from sokhoe.store.searching import COLUMNS, Reader, Search
 from sokhoe.store.shapes import (
     Change,
     Entry,
+    Fault,
     Keep,
     Receipt,
     Still,
@@ -44,6 +47,14 @@ class SqlStore(Reading):
     def __init__(self) -> None:
         super().__init__()
         self._tray = Tray(self._group)
+        self._folding: Folding | None = None
+
+    def _open_journals(self, folder: Path | None, *, local: bool) -> None:
+        """From now on lines of reads go into a journal in this folder; what dead processes left
+        there is sealed first. Without a folder each line is a transaction of its own."""
+        if folder is not None:
+            self._folding = Folding(folder, self._tray, self._read, local=local)
+            self._folding.begin()
 
     # --- what a database must be able to do ----------------------------------------------------
 
@@ -97,7 +108,10 @@ class SqlStore(Reading):
         return work.receipt
 
     def record(self, entry: Entry) -> None:
-        self._tray.put(Work(entry=entry, entry_body=chain.entry_bytes(entry)))
+        if self._folding is not None:
+            self._folding.record(entry)
+        else:
+            self._tray.put(Work(entry=entry, entry_body=chain.entry_bytes(entry)))
 
     def keep(self, *keeps: Keep) -> None:
         planning.check_keeps(keeps)
@@ -132,8 +146,10 @@ class SqlStore(Reading):
         durable = not all(work.only_audit for work in works)
         outcomes: list[Receipt | SokhoeError] = []
         with self._transaction(durable=durable) as read:
-            for run in _runs(works):
+            for number, run in enumerate(_runs(works)):
                 plan = self._started(read, run)
+                if self._folding is not None and number == 0:
+                    self._folding.plan(plan, read, works)
                 for work in run:
                     try:
                         self._check(read, work.stills)
@@ -143,6 +159,8 @@ class SqlStore(Reading):
                 self._write_out(plan)
             if not self.packer.current and plan.heads.seq >= SAMPLES:
                 self._train(read)
+        if self._folding is not None:
+            self._folding.written()
         for work, outcome in zip(works, outcomes, strict=True):
             if isinstance(outcome, Receipt):
                 work.receipt = outcome
@@ -195,6 +213,24 @@ class SqlStore(Reading):
     def _rows_of(self, old: Standing) -> IndexRows:
         return extract(decode(old.version.body))
 
+    # --- audit journals --------------------------------------------------------------------------
+
+    def _settled(self) -> None:
+        if self._folding is not None:
+            self._folding.settle()
+
+    def verify(self) -> Iterator[Fault]:
+        yield from super().verify()
+        for name, fault in self.all_kept("journal-fault").items():
+            yield Fault(f"audit journal {name}", fault["message"])
+        if self._folding is not None:
+            yield from self._folding.faults()
+
+    def _close_journals(self) -> None:
+        if self._folding is not None:
+            with suppress(SokhoeError):  # the lines stay in the journal, for the next start
+                self._folding.close()
+
     # --- first start ---------------------------------------------------------------------------
 
     def _settle(self, read: Reader) -> None:
@@ -230,9 +266,11 @@ class SqlStore(Reading):
 
     def renew_epoch(self) -> str:
         """After a restore: whoever has read commits of this node beyond the backup must notice."""
-        with self._transaction(durable=True):
+        with self._transaction(durable=True) as read:
             self.epoch = uuid.uuid4().hex
             self._run("UPDATE node SET value=? WHERE key='epoch'", (self.epoch,))
+            for name, value in restored(read):
+                self._run("UPDATE keep SET value=? WHERE kind='journal' AND key=?", (value, name))
         return self.epoch
 
     def train(self) -> int:
