@@ -16,12 +16,14 @@ from sokhoe.book.reading import Resource, codes, day, target
 from sokhoe.web import key
 
 _PLACE = "urn:sokhoe:place"
+_EXPORT = "110106"  # DICOM: Export
 
 
 class Deed(StrEnum):
     READ = "read"
     WROTE = "wrote"
     DELETED = "deleted"
+    EXPORTED = "exported"  # taken out in bulk, among the records of others
     REFUSED = "refused"
 
 
@@ -164,12 +166,16 @@ def _purpose(event: Resource) -> str:
 def _deed(event: Resource) -> Deed:
     if event.get("outcome") not in {"0", None}:
         return Deed.REFUSED
+    if event.get("type", {}).get("code") == _EXPORT:
+        return Deed.EXPORTED
     return _ACTIONS.get(str(event.get("action")), Deed.READ)
 
 
 def _kinds(event: Resource) -> set[str]:
     """Kinds of record an event names. The patient himself stands on every line, so he counts
     only where nothing else is named."""
-    types = {target(one.get("what")).partition("/")[0] for one in event.get("entity") or []} - {""}
+    whats = [one.get("what") or {} for one in event.get("entity") or []]
+    # an export names kinds of record only
+    types = {target(one).partition("/")[0] or str(one.get("type", "")) for one in whats} - {""}
     others = types - {"Patient", "Person"}
     return {KINDS.get(one, OTHER) for one in (others or types)}

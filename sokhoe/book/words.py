@@ -204,6 +204,8 @@ def look(one: Look, t: Speaker) -> str:
         return t("{who} wrote: {what}, {why}.", who=who, what=what, why=why)
     if one.deed is Deed.DELETED:
         return t("{who} took out: {what}, {why}.", who=who, what=what, why=why)
+    if one.deed is Deed.EXPORTED:
+        return t("{who} took a copy of: {what}, {why}.", who=who, what=what, why=why)
     if not what:
         return t("{who} saw a list with your name in it, {why}.", who=who, why=why)
     return t("{who} looked at: {what}, {why}.", who=who, what=what, why=why)

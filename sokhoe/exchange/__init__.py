@@ -7,7 +7,7 @@ I never hold a national format: a country pack brings the kinds of files it can 
 
 from starlette.routing import Route
 
-from sokhoe.exchange import fhir_api, oauth
+from sokhoe.exchange import fhir_api, jobs, oauth
 from sokhoe.exchange.seams import FileKind, Label, Problem, Translated
 from sokhoe.exchange.tray import Slip, Tray, receive, slips
 from sokhoe.web import Site
@@ -17,10 +17,11 @@ def routes(site: Site) -> list[Route]:
     return [*fhir_api.routes(), *oauth.routes()]
 
 
-def followers(site: Site) -> list[Tray]:
-    """The tray works where a country pack brings files to read."""
+def followers(site: Site) -> list[Tray | jobs.Worker]:
+    """The worker of long jobs; the tray where a country pack brings files to read."""
     kinds = site.pack.seam("exchange.file_kinds")
-    return [Tray(site.gate, kinds)] if kinds else []
+    trays = [Tray(site.gate, kinds)] if kinds else []
+    return [*trays, jobs.worker(site.gate, site.settings)]
 
 
 __all__ = [

@@ -16,6 +16,7 @@ from sokhoe.fhir.search import (
     parse_query,
     search_parameters,
 )
+from sokhoe.fhir.subset import subset, top_elements
 from sokhoe.fhir.types import TYPES, validate, validate_all
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "fold",
     "parse_query",
     "search_parameters",
+    "subset",
+    "top_elements",
     "validate",
     "validate_all",
 ]

@@ -11,18 +11,22 @@ from typing import Any
 
 from sokhoe.clock import Instant
 from sokhoe.fhir import Query, decode, search
-from sokhoe.store import around, bodies, chain, planning, verifying
+from sokhoe.store import around, bodies, chain, planning, sweeping, verifying
 from sokhoe.store.bodies import Packer
 from sokhoe.store.pieces import joined, sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES
 from sokhoe.store.searching import COLUMNS, Reader, Rows, Search, in_scope
 from sokhoe.store.shapes import (
     EVERYTHING,
+    Choice,
     Commit,
     Fault,
     Page,
+    Point,
     Recorded,
     Scope,
+    Sweep,
+    Swept,
     Version,
 )
 from sokhoe.store.sqlgen import Asking, Dialect
@@ -37,6 +41,7 @@ class Reading(ABC):
 
     def __init__(self) -> None:
         self.packer = Packer(self._dictionary)
+        self._names = sweeping.Names()
         self._news = threading.Condition()
 
     @abstractmethod
@@ -152,6 +157,21 @@ class Reading(ABC):
             f"SELECT {COLUMNS} FROM res r WHERE r.seq>? ORDER BY r.seq LIMIT ?", (after, limit)
         )
         return [self._version(row) for row in rows]
+
+    # --- sweeping ------------------------------------------------------------------------------
+
+    def point(self, since: Instant = 0) -> Point:
+        with self._snapshot() as read:
+            return sweeping.point(read, since)
+
+    def sweep(self, wanted: Sweep, after: int) -> Swept:
+        with self._snapshot() as read:
+            return sweeping.sweep(read, self.dialect, self.packer, self._names, wanted, after)
+
+    def choose(self, queries: Sequence[Query], scope: Scope = EVERYTHING) -> tuple[Point, Choice]:
+        with self._snapshot() as read:
+            searching = Search.on(read, self.dialect, scope, self._version)
+            return sweeping.point(read, 0), sweeping.choose(searching, queries)
 
     def commits(self, after: int, *, limit: int = 100, max_bytes: int = 262_144) -> list[Commit]:
         found: list[Commit] = []

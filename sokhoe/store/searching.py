@@ -70,6 +70,12 @@ class Search:
             ordering.written(query.sort, last) if last else None,
         )
 
+    def all_matches(self, query: search.Query) -> Sql:
+        """(d, pk) of everything that the query means, without order, page or includes."""
+        where = self._resolved(query.type, query.where)
+        self._count(query.type, where, alone=True)
+        return self.asking.matches(query.type, where)
+
     def _found(
         self, query: search.Query, place: ordering.Place | None
     ) -> list[tuple[int, Any, int]]:

@@ -7,6 +7,7 @@ feed and the mail for the province at once (docs/architecture.md, "The memory").
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -175,6 +176,59 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """A fixed point of the log: it ends at number `upto`, written `at`. All that was written since
+    the moment asked for stands behind number `after`, and all that comes is not older than `at`."""
+
+    after: int
+    upto: int
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Records found by searches: of the `types` searched, only the versions with these `numbers`
+    (sorted) are meant."""
+
+    types: frozenset[str] = frozenset()
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What is taken out of the memory as it stood at `upto`.
+
+    `types`: of these types; `patients`: only what lies in these patients' compartments (None:
+    everybody's); `own`: only what lies in some patient's compartment; `open`: types that are taken
+    whatever patient they belong to; `since`: only what was written then or later; `deleted`: what
+    was deleted, in place of what stands; `choice`: of some types only certain records;
+    `window`: how many numbers of the log one step goes over."""
+
+    types: frozenset[str]
+    upto: int
+    patients: frozenset[str] | None = None
+    own: bool = False
+    open: frozenset[str] = frozenset()
+    since: Instant = 0
+    deleted: bool = False
+    choice: Choice = field(default_factory=Choice)
+    window: int = 5_000
+
+
+Taken = tuple[str, str, bytes]  # type, id, body (empty: it was deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """One step of a sweep, in the order of writing. `people` are the patients whose records these
+    are; the next step goes on behind `reach`, until that is `upto`."""
+
+    taken: tuple[Taken, ...]
+    people: frozenset[str]
+    reach: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """Something `verify` found: `where` names the first bad commit, version or audit entry."""
 
@@ -235,6 +289,16 @@ class Store(Protocol):
 
     def feed(self, after: int, limit: int = 500) -> list[Version]:
         """Versions with seq > after, in order, none ever missing behind a returned one."""
+
+    def point(self, since: Instant = 0) -> Point:
+        """Where the log ends now, and where begins what was written from `since` on."""
+
+    def sweep(self, wanted: Sweep, after: int) -> Swept:
+        """The next window of the log behind `after`, as it stood at `wanted.upto`."""
+
+    def choose(self, queries: Sequence[Query], scope: Scope = EVERYTHING) -> tuple[Point, Choice]:
+        """All records that meet one of the searches, and the point at which they did.
+        Unsupported when there are too many."""
 
     def commits(self, after: int, *, limit: int = 100, max_bytes: int = 262_144) -> list[Commit]:
         """Commits with seq > after in order, at least one if there is one, up to the limits."""

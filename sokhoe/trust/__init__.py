@@ -5,9 +5,25 @@ I keep accounts, sign-ins, tokens and the audit. I may ask fhir and store.
 I never know a screen or a form.
 """
 
-from sokhoe.store import Change, Delete, Fault, Keep, Page, Put, Receipt, Still, Version
+from sokhoe.store import (
+    Change,
+    Choice,
+    Delete,
+    Fault,
+    Keep,
+    Page,
+    Point,
+    Put,
+    Receipt,
+    Still,
+    Sweep,
+    Swept,
+    Version,
+)
 from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.exporting import Bounds
 from sokhoe.trust.gate import Account, Gate, SignedIn, Token
+from sokhoe.trust.jobs import Job, Jobs, State
 from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, same
 from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit
 from sokhoe.trust.session import Session, mark
@@ -20,21 +36,29 @@ __all__ = [
     "USUAL_PURPOSE",
     "Account",
     "Actor",
+    "Bounds",
     "Change",
+    "Choice",
     "Deed",
     "Delete",
     "Fault",
     "Gate",
+    "Job",
+    "Jobs",
     "Keep",
     "Page",
     "Permit",
+    "Point",
     "Purpose",
     "Put",
     "Receipt",
     "Role",
     "Session",
     "SignedIn",
+    "State",
     "Still",
+    "Sweep",
+    "Swept",
     "Token",
     "Version",
     "digest",

@@ -21,6 +21,8 @@ _ROLE_OF_ENTITY = "http://terminology.hl7.org/CodeSystem/object-role"
 _PURPOSE = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _SUBTYPE = "http://hl7.org/fhir/restful-interaction"
 _ROLES = "urn:sokhoe:role"
+_DICOM = "http://dicom.nema.org/resources/ontology/DCM"
+EXPORT = "export "  # a line whose note begins so is about records taken out in bulk
 _INTERACTION = {"C": "create", "R": "read", "U": "update", "D": "delete", "E": "search"}
 PARAMETERS = ("patient", "agent", "date", "_count", "_sort", "_total", "_format")
 
@@ -49,7 +51,7 @@ def as_event(line: Recorded) -> dict[str, Any]:
     ]
     entities += [
         {
-            "what": {"reference": ref},
+            "what": {"reference": ref} if "/" in ref else {"type": ref},
             "role": {"system": _ROLE_OF_ENTITY, "code": "4", "display": "Domain Resource"},
         }
         for ref in entry.what
@@ -74,6 +76,9 @@ def as_event(line: Recorded) -> dict[str, Any]:
         "agent": [agent],
         "source": {"observer": {"display": "sokhoe"}},
     }
+    if entry.note.startswith(EXPORT):
+        event["type"] = {"system": _DICOM, "code": "110106", "display": "Export"}
+        event["subtype"] = [{"system": _SUBTYPE, "code": "operation"}]
     if entry.purpose:
         event["purposeOfEvent"] = [{"coding": [{"system": _PURPOSE, "code": entry.purpose}]}]
     if entry.note:

@@ -16,25 +16,31 @@ from functools import cache
 from hashlib import sha256
 
 from sokhoe import clock
+from sokhoe.clock import Instant
 from sokhoe.errors import Forbidden, Gone, Invalid, NotFound
 from sokhoe.fhir import TYPES, compartments, parse_query, validate
 from sokhoe.store import (
     Change,
+    Choice,
     Delete,
     Entry,
     Keep,
     Page,
+    Point,
     Put,
     Receipt,
     Recorded,
     Scope,
     Still,
     Store,
+    Sweep,
+    Swept,
     Version,
 )
-from sokhoe.trust import audit
+from sokhoe.trust import audit, exporting
 from sokhoe.trust.actors import Actor, Purpose, Role
-from sokhoe.trust.permits import DIRECTORY, Deed, allow
+from sokhoe.trust.exporting import Bounds
+from sokhoe.trust.permits import AUDIT, DIRECTORY, Deed, allow
 
 Pairs = Sequence[tuple[str, str]]
 # A line names at most so many records; the people concerned are always all named.
@@ -233,6 +239,52 @@ class Session:
         return self._store.commit(
             changes, author=author or self.actor.id, entry=entry, keeps=keeps, stills=stills
         )
+
+    # -- in bulk ---------------------------------------------------------------------------
+
+    def exportable(self, types: Sequence[str] | None = None) -> Bounds:
+        """What this actor may take out of these types (None: of all he may). Raises Forbidden."""
+
+        def silently(deed: Deed, type: str) -> Scope:
+            return allow(self.actor, self.purpose, deed, type, self._links)
+
+        def ask(type: str) -> Scope:
+            if type in AUDIT:
+                raise Forbidden("The audit is not exported.", slug="audit-export")
+            self._allow(Deed.READ, type, type)
+            return self._allow(Deed.SEARCH, type, type)
+
+        return exporting.bounds(exporting.permitted(types, silently, ask))
+
+    def point(self, since: Instant = 0) -> Point:
+        """The end of the log now: what a sweep shows is what stood there."""
+        return self._store.point(since)
+
+    def choose(self, filters: Sequence[tuple[str, Pairs]], job: str) -> tuple[Point, Choice]:
+        """The records that filters (type, search parameters) mean, and the point at which they
+        did. They are only numbers; a sweep takes the records, and says so in the audit."""
+        queries = []
+        for type, pairs in filters:
+            exporting.check_filter(pairs)
+            queries.append(parse_query(type, pairs))
+        may = self.exportable([type for type, _ in filters])
+        text = " ".join(f"{type}?" + "&".join(map("=".join, pairs)) for type, pairs in filters)
+        found = self._store.choose(queries, Scope(may.patients, may.types, may.open))
+        self._record("E", (), (), query=text, note=f"{audit.EXPORT}{job}")
+        return found
+
+    def sweep(self, wanted: Sweep, after: int, job: str) -> Swept:
+        """One step of taking records out, for the job of this name. Raises Forbidden."""
+        narrowed = exporting.within(wanted, self.exportable(sorted(wanted.types)))
+        swept = self._store.sweep(narrowed, after)
+        note = f"{audit.EXPORT}{job} {len(swept.taken)} records"
+        for types, people in exporting.lines(swept):
+            self._record("R", types, people, note=note)
+        return swept
+
+    def note(self, action: str, what: str, note: str, *, outcome: str = "0") -> None:
+        """A line in the audit for something done that shows no record by itself."""
+        self._record(action, (what,) if what else (), (), outcome=outcome, note=note)
 
     # -- following -------------------------------------------------------------------------
 
@@ -452,7 +504,9 @@ def _narrowed(line: Recorded, scope: Scope) -> Recorded:
         return line
     own = tuple(one for one in line.entry.patients if one in scope.patients)
     hidden = len(own) < len(line.entry.patients)
-    what = line.entry.what if not hidden else tuple(ref for ref in line.entry.what if ref in own)
+    # a bare type (of an export) says what kind of record was among them, and nothing of others
+    shown = (ref for ref in line.entry.what if ref in own or "/" not in ref)
+    what = tuple(shown) if hidden else line.entry.what
     return replace(line, entry=replace(line.entry, patients=own, what=what, query="", address=""))
 
 

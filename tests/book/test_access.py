@@ -136,3 +136,16 @@ def test_no_line_is_lost() -> None:
     ]
     log = read(events, ME, PLACES)
     assert log.own + log.system_count + sum(one.count for one in log.people) == len(events)
+
+
+def test_a_copy_taken_in_bulk_is_called_so() -> None:
+    event = an_event("Device/who", "software", what=(), place="", name="Statistics office")
+    event["type"] = {"code": "110106"}
+    event["entity"] = [
+        {"what": {"reference": "Patient/1"}},
+        {"what": {"type": "Observation"}},
+    ]
+    (one,) = read([event], ME, PLACES).people
+    assert one.deed is Deed.EXPORTED
+    assert one.what == ("results",)
+    assert look(one, ENGLISH).startswith("Statistics office (software) took a copy of: results")

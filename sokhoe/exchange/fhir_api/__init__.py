@@ -6,7 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sokhoe.exchange.fhir_api import interactions as verbs
-from sokhoe.exchange.fhir_api import operations, writing
+from sokhoe.exchange.fhir_api import jobs, operations, writing
 from sokhoe.exchange.fhir_api.bundles import post_bundle
 from sokhoe.exchange.fhir_api.calls import Call, answer, endpoint
 from sokhoe.exchange.fhir_api.capability import statement
@@ -23,6 +23,7 @@ def routes() -> list[Route]:
         endpoint("/fhir/", {"POST": post_bundle}),
         endpoint("/fhir/metadata", {"GET": metadata}),
         endpoint("/fhir/_history", {"GET": verbs.history}),
+        *jobs.routes(),
         *operations.routes(),
         endpoint(
             "/fhir/{type}",

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sokhoe import clock
-from sokhoe.errors import Invalid, SignIn, SokhoeError, Unsupported
+from sokhoe.errors import Busy, Invalid, SignIn, SokhoeError, Unsupported
 from sokhoe.fhir import decode, encode
 from sokhoe.trust import Session, Version
 from sokhoe.web import Site, address_of, read_body
@@ -91,8 +91,11 @@ class Call:
 Handler = Callable[[Call], Response]
 
 
-def endpoint(path: str, handlers: dict[str, Handler]) -> Route:
-    """A route with one handler for each method; other methods get an OperationOutcome."""
+def endpoint(
+    path: str, handlers: dict[str, Handler], accepts: frozenset[str] = frozenset()
+) -> Route:
+    """A route with one handler for each method; other methods get an OperationOutcome.
+    `accepts`: media types that it answers with besides JSON."""
 
     async def answer(request: Request) -> Response:
         site: Site = request.app.state.site
@@ -106,7 +109,7 @@ def endpoint(path: str, handlers: dict[str, Handler]) -> Route:
                     slug="method",
                     status=405,
                 )
-            _check_accept(request)
+            _check_accept(request, accepts)
             body = await read_body(request, site.settings.max_body_bytes)
             return await run_in_threadpool(handler, Call(request, body))
         except SokhoeError as error:
@@ -119,7 +122,7 @@ def endpoint(path: str, handlers: dict[str, Handler]) -> Route:
     return Route(path, answer, methods=methods)
 
 
-def _check_accept(request: Request) -> None:
+def _check_accept(request: Request, more: frozenset[str]) -> None:
     wanted = request.query_params.get("_format")
     if wanted is not None:
         plain = wanted.replace(" ", "+").split(";")[0].lower()
@@ -127,7 +130,7 @@ def _check_accept(request: Request) -> None:
     else:
         accept = request.headers.get("accept", "")
         kinds = {part.split(";")[0].strip().lower() for part in accept.split(",")}
-        good = bool(kinds & (_JSON_TYPES | _ANY)) or "text/html" in kinds
+        good = bool(kinds & (_JSON_TYPES | _ANY | more)) or "text/html" in kinds
     if not good:
         raise Unsupported(
             "This server answers in JSON only.",
@@ -147,6 +150,8 @@ def _prefer(header: str) -> dict[str, str]:
 def failure(error: SokhoeError) -> Response:
     """An error as an OperationOutcome."""
     headers = {}
+    if isinstance(error, Busy):
+        headers["Retry-After"] = "10"
     if isinstance(error, SignIn):
         headers["WWW-Authenticate"] = f'Bearer error="{error.slug}"'
     return answer(error.outcome(), status=error.status, headers=headers)
