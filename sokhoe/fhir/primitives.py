@@ -41,6 +41,11 @@ DATE = re.compile(rf"{_DAY}|{_YEAR}(?:-{_MONTH})?")
 DATE_TIME = re.compile(rf"{_DAY}(?:T{_TIME}{_ZONE})?|{_YEAR}(?:-{_MONTH})?")
 INSTANT = re.compile(rf"{_DAY}T{_TIME}{_ZONE}")
 TIME = re.compile(_TIME)
+# RFC 6838, with parameters; and the short words that FHIR allows for its own formats.
+_PART = r"[A-Za-z0-9!#$&^_.+-]{1,127}"
+MEDIA_TYPE = re.compile(
+    rf"{_PART}/{_PART}(?:\s*;\s*{_PART}=(?:{_PART}|\"[^\"\\]*\"))*|xml|json|ttl"
+)
 
 
 def is_boolean(value: Any) -> bool:

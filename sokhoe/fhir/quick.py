@@ -18,7 +18,7 @@ Structs are made when a type is first met, so memory grows only with the types i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from operator import attrgetter
 from threading import RLock
@@ -27,9 +27,9 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 from msgspec import UNSET, Meta
 
-from sokhoe.fhir import definitions, plain
-from sokhoe.fhir.definitions import Element, Structure
-from sokhoe.fhir.primitives import LARGEST_INT, LONGEST_STRING, PRIMITIVES
+from sokhoe.fhir import contained, definitions, plain
+from sokhoe.fhir.definitions import MEDIA_TYPES, UCUM_UNITS, Element, Structure
+from sokhoe.fhir.primitives import LARGEST_INT, LONGEST_STRING, MEDIA_TYPE, PRIMITIVES
 
 # With so many types for one choice (Extension.value[x] has 50) a struct would be mostly holes.
 _WIDE_CHOICE = 15
@@ -70,9 +70,36 @@ def is_valid(resource: Any) -> bool:
             b"\\" in written and (b"\\u00" in written or b"\\b" in written or b"\\f" in written)
         ):
             return False
+        if contained.needs_look(written) and not (
+            contained.is_plainly_well(resource, written) or _contains_well(resource)
+        ):
+            return False
         return _fits_own_type(resource)
     except (ValueError, TypeError, KeyError, RecursionError):
         return False
+
+
+def _contains_well(resource: Any) -> bool:
+    """Whether the rules for contained resources hold, in each entry of a Bundle as well."""
+    for _ in contained.issues(resource, ""):
+        return False
+    if resource["resourceType"] not in ("Bundle", "Parameters"):
+        return True
+    inner = _resources_of(resource)
+    return all(map(_contains_well, inner))
+
+
+def _resources_of(value: Any) -> Iterator[dict[str, Any]]:
+    """The resources directly inside a Bundle or Parameters, wherever they are."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if isinstance(member, dict) and "resourceType" in member:
+                yield member
+            elif key != "contained":
+                yield from _resources_of(member)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _resources_of(one)
 
 
 def _fits_own_type(resource: dict[str, Any]) -> bool:
@@ -165,8 +192,10 @@ def _kind(element: Element, structure: Structure, targets: int) -> Any:
             return _place("reference", _target(targets))
         if element.codes >= 0:
             return _literal(element.codes)
+        if element.codes == MEDIA_TYPES:
+            return _place("media type", _CHECKS["media type"])
         return _PRIMITIVES.get(element.type) or _place(element.type, _CHECKS[element.type])
-    if element.type == "Resource" or element.codes >= 0:
+    if element.type == "Resource" or element.codes >= 0 or element.codes == UCUM_UNITS:
         return _place(element.type, _check(element))
     if element.type in _in_making or _is_wide(element.type):  # the former: it is within itself
         return _place(element.type, _check(element))
@@ -178,11 +207,15 @@ def _check(element: Element) -> Check:
     if element.type == "Resource":
         return _fits_own_type
     if element.primitive:
+        if element.codes == MEDIA_TYPES:
+            return _CHECKS["media type"]
         if element.codes < 0:
             return _CHECKS[element.type]
         return frozenset(definitions.codes(element.codes)).__contains__
     if element.codes >= 0:
         return _concept(element.codes)
+    if element.codes == UCUM_UNITS:
+        return _unit
     if _is_wide(element.type):
         return _loop(element.type)
     return _later(element.type, element.targets)
@@ -269,6 +302,10 @@ def _concept(number: int) -> Check:
     return concept
 
 
+def _unit(value: Any) -> bool:
+    return _later("CodeableConcept", -1)(value) and plain.has_unit(value)
+
+
 def _target(number: int) -> Check:
     targets = definitions.targets(number)
 
@@ -302,6 +339,7 @@ def remembering(check: Check) -> Check:
 _CHECKS: dict[str, Check] = {
     name: one.pattern.fullmatch if one.pattern else one.check for name, one in PRIMITIVES.items()
 }
+_CHECKS["media type"] = remembering(MEDIA_TYPE.fullmatch)
 _CHECKS["code"] = remembering(_CHECKS["code"])
 for _name in ("uri", "url", "canonical", "@uri"):
     _CHECKS[_name] = _CHECKS["uri"] if _name != "uri" else remembering(_CHECKS["uri"])

@@ -45,7 +45,15 @@ BAD: list[Any] = [
 
 def a_resource(kind: str, random: Random, fill: float = 0.3) -> dict[str, Any]:
     """A valid resource of that type; `fill` is the share of optional elements it has."""
-    return {"resourceType": kind, **_object(kind, random, fill, 0)}
+    made = {"resourceType": kind, **_object(kind, random, fill, 0)}
+    made.pop("contained", None)
+    refers = any(holder[key] == "#a" for holder, key in _places(made))
+    if refers and "contained" in definitions.structure(kind).elements:
+        made["contained"] = [{"resourceType": "Basic", "id": "a", "code": {"text": "x"}}]
+    elif refers:
+        for holder, key in _places(made):
+            holder[key] = "urn:uuid:x" if holder[key] == "#a" else holder[key]
+    return made
 
 
 def _object(
@@ -82,6 +90,8 @@ def _one(element: Element, random: Random, fill: float, depth: int) -> Any:
     if element.primitive:
         if element.codes >= 0:
             return random.choice(definitions.codes(element.codes))
+        if element.codes == definitions.MEDIA_TYPES:
+            return random.choice(["application/pdf", "text/plain; charset=utf-8"])
         return random.choice(GOOD[element.type.lstrip("@")])
     if element.type == "Resource":
         return {"resourceType": "Basic", **_object("Basic", random, 0, depth + 1)}
@@ -89,6 +99,8 @@ def _one(element: Element, random: Random, fill: float, depth: int) -> Any:
     if element.codes >= 0:
         system, code = random.choice(sorted(definitions.codings(element.codes)))
         made["coding"] = [{"system": system, "code": code}]
+    if element.codes == definitions.UCUM_UNITS:
+        made["coding"] = [{"system": "http://unitsofmeasure.org", "code": "mg/dL"}]
     return made
 
 

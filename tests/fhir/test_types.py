@@ -280,7 +280,7 @@ def test_a_required_list_of_concepts_needs_one_coding_from_it() -> None:
 @pytest.mark.parametrize(
     "reference",
     [
-        *("Patient/p-1", "Patient/p-1/_history/2", "Patient?identifier=a|b", "#contained"),
+        *("Patient/p-1", "Patient/p-1/_history/2", "Patient?identifier=a|b", "#"),
         *(
             "urn:uuid:c757873d-ec9a-4326-a141-556f43239520",
             "https://example.org/fhir/Practitioner/1",
@@ -310,14 +310,77 @@ def test_a_reference_to_a_wrong_type_is_refused(reference: str, message: str) ->
 
 
 def test_contained_resources_and_entries_are_checked_by_their_own_type() -> None:
-    inner = {"resourceType": "Practitioner", "gender": "F"}
-    assert the_issue(a_patient(contained=[inner]))[0] == "Patient.contained[0].gender"
+    inner = {"resourceType": "Practitioner", "id": "i", "gender": "F"}
+    holder = a_patient(contained=[inner], generalPractitioner=[{"reference": "#i"}])
+    assert the_issue(holder)[0] == "Patient.contained[0].gender"
     bundle = {"resourceType": "Bundle", "type": "batch", "entry": [{"resource": a_patient()}]}
     validate(bundle)
     bundle["entry"].append({"resource": a_patient(name=[{"famly": "x"}])})  # type: ignore[attr-defined]
     assert the_issue(bundle)[0] == "Bundle.entry[1].resource.name[0].famly"
     nested = {"resourceType": "Parameters", "parameter": [{"name": "x", "resource": inner}]}
     assert the_issue(nested)[0] == "Parameters.parameter[0].resource.gender"
+
+
+def with_contained(inner: Json, reference: str = "#i") -> Json:
+    return a_patient(contained=[inner], generalPractitioner=[{"reference": reference}])
+
+
+@pytest.mark.parametrize(
+    ("change", "location", "key"),
+    [
+        ({"contained": [{"resourceType": "Basic", "id": "j", "code": {"text": "x"}}]},
+         "Patient.contained[0].contained", "dom-2"),
+        ({"meta": {"versionId": "1"}}, "Patient.contained[0].meta.versionId", "dom-4"),
+        ({"meta": {"lastUpdated": "2024-01-01T00:00:00Z"}},
+         "Patient.contained[0].meta.lastUpdated", "dom-4"),
+        ({"meta": {"security": [{"code": "R"}]}}, "Patient.contained[0].meta.security", "dom-5"),
+    ],
+)  # fmt: skip
+def test_a_contained_resource_has_no_life_of_its_own(change: Json, location: str, key: str) -> None:
+    validate(with_contained({"resourceType": "Practitioner", "id": "i"}))
+    found = the_issue(with_contained({"resourceType": "Practitioner", "id": "i", **change}))
+    assert found[0] == location
+    assert key in found[1]
+
+
+def test_contained_resources_and_what_refers_to_them_belong_together() -> None:
+    practitioner = {"resourceType": "Practitioner", "id": "i"}
+    assert "dom-3" in the_issue(a_patient(contained=[practitioner]))[1]
+    assert places(with_contained(practitioner, "#j")) == [
+        "Patient.contained[0]",
+        "Patient.generalPractitioner[0].reference",
+    ]
+    assert "needs an id" in the_issue(a_patient(contained=[{"resourceType": "Practitioner"}]))[1]
+    twice = with_contained(practitioner)
+    twice["contained"].append(practitioner)
+    assert "Two contained" in the_issue(twice)[1]
+    back = {
+        "resourceType": "Basic",
+        "id": "b",
+        "code": {"text": "x"},
+        "subject": {"reference": "#"},
+    }
+    validate(a_patient(contained=[back]))
+    # In a Bundle each resource answers for itself.
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": [{"resource": twice}]}
+    assert the_issue(bundle)[0] == "Bundle.entry[0].resource.contained[1].id"
+
+
+@pytest.mark.parametrize(
+    "media", ["image/png", "text/plain; charset=utf-8", "application/fhir+json"]
+)
+def test_a_media_type_is_known_by_its_form(media: str) -> None:
+    validate(a_patient(photo=[{"contentType": media}]))
+    location, _ = the_issue(a_patient(photo=[{"contentType": media.replace("/", " ")}]))
+    assert location == "Patient.photo[0].contentType"
+
+
+def test_money_has_a_currency_of_the_world() -> None:
+    account = {"resourceType": "Invoice", "status": "draft", "totalNet": {"value": 1}}
+    account["totalNet"] = {"value": 1, "currency": "VND"}
+    validate(account)
+    account["totalNet"] = {"value": 1, "currency": "DONG"}
+    assert the_issue(account)[0] == "Invoice.totalNet.currency"
 
 
 def test_an_object_within_itself_is_checked_all_the_way_down() -> None:

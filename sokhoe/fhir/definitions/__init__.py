@@ -18,6 +18,8 @@ from pathlib import Path
 import msgspec
 import zstandard
 
+MEDIA_TYPES, UCUM_UNITS = -2, -3
+
 
 class Element(msgspec.Struct, frozen=True, array_like=True):
     """One element as it is named in JSON; a choice (`value[x]`) is one element for each type.
@@ -25,7 +27,8 @@ class Element(msgspec.Struct, frozen=True, array_like=True):
     `type` is a primitive (`date`), a structure (`HumanName`, `Patient.contact`), `Resource` for
     any resource, or a primitive with `@` in front when no `_field` may go with it (`@id`).
     `choice` is the stem of the choice it belongs to (`value`), `min` then counts for the choice.
-    `codes` and `targets` are numbers of lists, -1 for none.
+    `codes` and `targets` are numbers of lists, -1 for none; `codes` below -1 are value sets told by
+    their form: `MEDIA_TYPES` and `UCUM_UNITS`.
     """
 
     name: str
@@ -63,9 +66,39 @@ class _Table(msgspec.Struct, frozen=True):
     structures: dict[str, msgspec.Raw]
 
 
+def _unpacked(name: str) -> bytes:
+    packed = Path(__file__).with_name(name).read_bytes()
+    return zstandard.ZstdDecompressor().decompress(packed)
+
+
 def _read() -> _Table:
-    packed = Path(__file__).with_name("types.json.zst").read_bytes()
-    return msgspec.json.decode(zstandard.ZstdDecompressor().decompress(packed), type=_Table)
+    return msgspec.json.decode(_unpacked("types.json.zst"), type=_Table)
+
+
+class Invariant(msgspec.Struct, frozen=True, array_like=True):
+    """What must hold in a structure, or with `element` in each value of that element.
+
+    `expression` is FHIRPath; `severity` is error or warning; `text` is the standard's sentence.
+    """
+
+    element: str
+    key: str
+    severity: str
+    text: str
+    expression: str
+
+
+@cache
+def _invariants() -> dict[str, tuple[Invariant, ...]]:
+    """Read when first asked for: writing does not need them."""
+    return msgspec.json.decode(
+        _unpacked("invariants.json.zst"), type=dict[str, tuple[Invariant, ...]]
+    )
+
+
+def invariants(name: str) -> tuple[Invariant, ...]:
+    """The invariants of a structure; those of all resources are under DomainResource."""
+    return _invariants().get(name, ())
 
 
 _table = _read()
