@@ -301,6 +301,7 @@ def planted() -> list[dict[str, Any]]:
             {"code": {"coding": [{"code": "x"}]}, "valueQuantity": {"value": 1, "unit": "Nguyễn"}},
         ],
         "contained": [{"resourceType": "Patient", "id": "c", "name": [{"text": "Nguyễn"}]}],
+        "focus": [{"reference": "#c"}],
     }  # fmt: skip
     diagnosis = a_diagnosis("bi-mat-5", "bi-mat-1", "I10") | {
         "subject": subject,
