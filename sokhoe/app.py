@@ -116,7 +116,9 @@ def build(
         pack = country.load(settings.country, settings.province)
     if store is None:
         settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = open_store(settings.database_url, settings.journals)
+        store = open_store(
+            settings.database_url, settings.journals, upgrade=settings.upgrade_database
+        )
     site = open_site(settings, pack, store)
     routes: list[Any] = [Route("/health", health), *more_routes]
     workers: list[Follower] = []

@@ -37,6 +37,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("port", 8600, "port to listen on"),
     Setting("data", "sokhoe-data", "folder of this server's files"),
     Setting("database", "", "postgresql://… or sqlite:///…; empty: sokhoe.db in the data folder"),
+    Setting(
+        "upgrade_database",
+        False,
+        "PostgreSQL: upgrade the tables of an older version at start (copy it with pg_dump first)",
+    ),
     Setting("country", "vietnam", "country pack (entry point group sokhoe.country); none: no pack"),
     Setting("province", "vinh_long", "data folder of the province inside the country pack"),
     Setting("facility", "", "code of the facility this station belongs to"),

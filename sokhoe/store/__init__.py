@@ -56,8 +56,11 @@ __all__ = [
 ]
 
 
-def open_store(url: str, journals: Path | None = None) -> Store:
+def open_store(url: str, journals: Path | None = None, *, upgrade: bool = False) -> Store:
     """Open a store, and make it if it is not there.
+
+    One of an older program is upgraded: a SQLite file after a copy of it was laid beside it, a
+    PostgreSQL database only with `upgrade`, since copying it is the work of whoever keeps it.
 
     `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name`.
     `journals`: a folder on this machine for the audit lines of reads; without one each of them is
@@ -70,7 +73,7 @@ def open_store(url: str, journals: Path | None = None) -> Store:
     if url.startswith(("postgresql://", "postgres://")):
         from sokhoe.store.postgres import PostgresStore
 
-        return PostgresStore(url, journals)
+        return PostgresStore(url, journals, upgrade=upgrade)
     raise Invalid(
         f"{url.split('://')[0]!r} is not a database that sokhoe knows.",
         hint="Write sqlite:///path or postgresql://user@host/name.",

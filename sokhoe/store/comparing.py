@@ -7,7 +7,9 @@ by how long it is (`sokhoe.fhir.search`, LENGTHS).
 from __future__ import annotations
 
 from sokhoe.fhir import search
-from sokhoe.store.pieces import TRUE, Sql, sql
+from sokhoe.store.pieces import TRUE, Sql, joined, sql
+
+DAY = 86_400_000_000
 
 
 def date_test(test: search.DateTest, x: str) -> Sql:
@@ -33,6 +35,17 @@ def date_test(test: search.DateTest, x: str) -> Sql:
             return sql(f"{x}.hi<={{}}", low)
         case "ap":
             return sql(f"({x}.lo<{{}} AND {x}.hi>{{}})", high, low)
+
+
+def order_bounds(test: search.DateTest, a: str) -> Sql:
+    """What a date test says of the order `d` of a record whose main date is a stretch of at most
+    a day: a range that holds all that pass, and a few more."""
+    bounds = []
+    if test.prefix in ("gt", "ge", "sa", "eq", "ap"):
+        bounds.append(sql(f"{a}.d<={{}}", -((test.low - DAY) // 1_000_000)))
+    if test.prefix in ("lt", "le", "eb", "eq", "ap"):
+        bounds.append(sql(f"{a}.d>={{}}", -(test.high // 1_000_000)))
+    return joined(" AND ", bounds) if bounds else TRUE
 
 
 def of_param(kind: str, key: int, x: str) -> Sql:

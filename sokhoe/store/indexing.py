@@ -46,20 +46,20 @@ def again(read: Reader, packer: Packer) -> Iterator[tuple[list[tuple[int, IndexR
 
 def _all(read: Reader) -> Iterator[tuple[Any, ...]]:
     """seq, type, id, version, deleted, at, dict, body of all versions, by record."""
-    place: tuple[Any, ...] = (0, "", 0)
+    place: tuple[Any, ...] = (-(2**63), 0)
     while True:
         rows = read(
-            "SELECT seq, type, id, version, deleted, at, dict, body FROM res "
-            "WHERE (type, id, version)>(?, ?, ?) ORDER BY type, id, version LIMIT ?",
+            "SELECT seq, type, id, version, deleted, at, dict, body, self FROM res "
+            "WHERE (self, version)>(?, ?) ORDER BY self, version LIMIT ?",
             (*place, STEP),
         )
         yield from rows
         if len(rows) < STEP:
             return
-        place = rows[-1][1:4]
+        place = (rows[-1][8], rows[-1][3])
 
 
 def _rows(packer: Packer, row: tuple[Any, ...]) -> IndexRows:
-    _, code, id, version, _, at, dictionary, body = row
+    _, code, id, version, _, at, dictionary, body, _ = row
     stored = packer.open(dictionary, bytes(body))
     return extract(decode(bodies.whole(TYPE_NAMES[code], id, version, at, stored)))

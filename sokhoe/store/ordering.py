@@ -19,7 +19,7 @@ from sokhoe.errors import Invalid
 from sokhoe.fhir import search
 from sokhoe.store.comparing import of_param
 from sokhoe.store.pieces import TRUE, Sql, joined, sql
-from sokhoe.store.sqlgen import MANY, Asking, Leaf
+from sokhoe.store.sqlgen import Asking, Leaf
 
 SIDE_BY_SIDE = 20  # so many hashes are walked in order and merged; more are sorted
 
@@ -85,7 +85,7 @@ def _walk(asking: Asking, query: search.Query, part: int, behind: Place | None, 
     rows, rest = _source(asking, query, by_date)
     columns = ("d", "pk") if by_date else ("pk",)
     singles = [rows]
-    if isinstance(rows, search.Keys) and 1 < len(rows.keys) <= SIDE_BY_SIDE:
+    if asking.side_by_side and isinstance(rows, search.Keys) and 1 < len(rows.keys) <= SIDE_BY_SIDE:
         singles = [search.Keys(rows.param, (one,)) for one in rows.keys]
     ways = [
         _ordered(asking, query, one, rest, (by_date, part, up), behind, limit) for one in singles
@@ -107,23 +107,16 @@ def _source(
         lead = _beginning(asking, query, lead)
     keys = search.type_keys(query.type)
     in_order = by_date or keys.all == keys.written
-    if in_order or asking.size(lead) < MANY:
+    if in_order or not asking.is_large(lead):
         return lead, [one for one in query.where if one is not lead]
-    # in the order of writing: the date that the tests need stands in the record
-    e, r = asking.name(), asking.name()
-    walked = sql(
-        f"SELECT {r}.d AS d, {e}.pk AS pk FROM eq {e} CROSS JOIN res {r} "
-        f"WHERE {r}.seq={e}.pk AND {e}.h={{}} AND {e}.d=0",
-        keys.written,
-    )
-    return walked, list(query.where)
+    return asking.walk_written(query.type), list(query.where)
 
 
 def _beginning(asking: Asking, query: search.Query, lead: Leaf) -> Leaf:
     """Oldest first with a beginning: better sort what is left than walk past all that is older."""
     dates = [one for one in query.where if isinstance(one, search.Dates) and one.main]
     bounded = [one for one in dates if all(t.prefix in ("ge", "gt", "sa", "eq") for t in one.tests)]
-    return bounded[0] if bounded and asking.size(lead) >= MANY else lead
+    return bounded[0] if bounded and asking.is_large(lead) else lead
 
 
 def _ordered(
@@ -150,7 +143,7 @@ def _ordered(
         tests.append(sql(f"{a}.pk{sign}{{}}", behind.pk))
     order = f"{a}.d {direction}, {a}.pk {direction}" if by_date else f"{a}.pk {direction}"
     # one hash has each pk once, so there is nothing to make distinct
-    once = isinstance(rows, Sql) or (isinstance(rows, search.Keys) and len(rows.keys) == 1)
+    once = isinstance(rows, Sql) or asking.once(rows)
     value = f"{a}.d" if by_date else f"{a}.pk"
     distinct = "" if once else "DISTINCT "
     if distinct and not by_date:

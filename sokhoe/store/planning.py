@@ -93,9 +93,9 @@ class NewVersion:
 
     version: Version
     self_key: int
-    order: int
     content: bytes
     packed: Packed
+    rows: IndexRows | None
 
 
 @dataclass(slots=True)
@@ -215,8 +215,7 @@ def _next(change: Prepared, old: Standing | None, seq: int, number: int, at: Ins
     gone = change.stored is None
     body = b"" if change.stored is None else bodies.whole(type, id, version, at, change.stored)
     made = Version(seq, number, type, id, version, at, gone, body)
-    order = change.rows.order if change.rows else 0
-    return NewVersion(made, change.self_key, order, change.content, change.packed)
+    return NewVersion(made, change.self_key, change.content, change.packed, change.rows)
 
 
 def _note_commit(

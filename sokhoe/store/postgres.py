@@ -9,35 +9,43 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import apsw
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from sokhoe.errors import Conflict, Unavailable
-from sokhoe.store import planning, rows, schema
+from sokhoe.fhir import search
+from sokhoe.store import binary, planning, rows, schema, upgrading
 from sokhoe.store.copying import TABLES, Fill, copy
 from sokhoe.store.indexing import Link
+from sokhoe.store.layout import dated, type_codes
+from sokhoe.store.pgasking import Common, PostgresAsking
 from sokhoe.store.pieces import Sql
 from sokhoe.store.planning import TYPE_CODES, Plan, Standing
 from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import COLUMNS, Reader, Rows
+from sokhoe.store.shapes import Scope
+from sokhoe.store.sqlgen import Asking
 from sokhoe.store.sqlite import MIGRATIONS, SqliteStore
-from sokhoe.store.sqlstore import SqlStore
+from sokhoe.store.sqlstore import PACKED_AGAIN, SqlStore
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 TURN = 7_355_608_001  # the lock by which writers take turns; any number that nobody else uses
 MOST_IDLE = 16
+INDEX = ("cur", "dte", "str", "num")
 # Our statements are written as index probes on few candidates; a planner that guesses wrongly how
 # many rows a hash has would read whole tables instead (60 ms for a `_has`, 2 ms with these).
 PLANNER = (
     "plan_cache_mode=force_custom_plan",
+    "enable_seqscan=off",
     "enable_hashjoin=off",
     "enable_mergejoin=off",
     "jit=off",
@@ -45,17 +53,29 @@ PLANNER = (
 
 
 _STANDING = (
-    f"SELECT {COLUMNS}, r.content FROM unnest(?::bigint[], ?::text[]) AS u(type, id) "
-    "CROSS JOIN LATERAL (SELECT * FROM res WHERE res.type=u.type AND res.id=u.id "
-    "ORDER BY res.version DESC LIMIT 1) r"
+    f"SELECT {COLUMNS}, r.content FROM unnest(?::bigint[], ?::smallint[], ?::text[]) "
+    "AS u(self, type, id) CROSS JOIN LATERAL (SELECT * FROM res WHERE res.self=u.self "
+    "AND res.type=u.type AND res.id=u.id ORDER BY res.version DESC LIMIT 1) r"
 )
-_NO_LONGER = (
-    "DELETE FROM eq USING unnest(?::bigint[], ?::bigint[], ?::bigint[]) AS u(h, d, pk) "
-    "WHERE eq.h=u.h AND eq.d=u.d AND eq.pk=u.pk"
+# The hashes that many records have, and in which part of them they are.
+_COMMON = (
+    "SELECT c.reltuples::bigint, s.most_common_elems::text::bigint[], s.most_common_elem_freqs "
+    "FROM pg_class c LEFT JOIN pg_stats s ON s.schemaname=current_schema() "
+    "AND s.tablename='cur' AND s.attname='keys' WHERE c.oid='cur'::regclass"
 )
+COMMON_FOR = 300.0  # seconds after which the statistics are looked at anew
 
 
 class PostgresDialect:
+    """`look` reads what the planner's statistics know of the hashes."""
+
+    owners: ClassVar = "SELECT seq, unnest(own) FROM res WHERE seq>? AND seq<=? ORDER BY seq"
+
+    def __init__(self, look: Callable[[], Common]) -> None:
+        self._look = look
+        self._known: Common | None = None
+        self._until = 0.0
+
     def xor(self, constant: int, column: str) -> str:
         return f"('{constant}'::bigint # {column})"
 
@@ -70,18 +90,36 @@ class PostgresDialect:
             return Sql(f"{column}=?::bigint", tuple(values))
         return Sql(f"{column}=ANY(?::bigint[])", (list(values),))
 
+    def asking(self, scope: Scope) -> Asking:
+        return PostgresAsking(self, scope, common=self._now())
+
+    def _now(self) -> Common:
+        if self._known is None or time.monotonic() > self._until:
+            self._until = time.monotonic() + COMMON_FOR
+            self._known = self._look()
+        return self._known
+
+    def forget(self) -> None:
+        """The statistics were made anew."""
+        self._known = None
+
 
 class PostgresStore(SqlStore):
-    dialect = PostgresDialect()
+    dialect: PostgresDialect
 
-    def __init__(self, url: str, journals: Path | None = None) -> None:
+    def __init__(self, url: str, journals: Path | None = None, *, upgrade: bool = False) -> None:
         super().__init__()
+        self.dialect = PostgresDialect(self._common)
         self.url = url
         self._idle: list[Connection] = []
         self._guard = threading.Lock()
         self._closed = False
         self._writer = self._connect()
-        self._migrate()
+        try:
+            self._migrate(upgrade)
+        except BaseException:
+            self._writer.close()
+            raise
         self._open_journals(journals, local=False)
 
     def _connect(self) -> Connection:
@@ -101,20 +139,17 @@ class PostgresStore(SqlStore):
                 hint="Is it running, and are user, host and name in the URL right?",
             ) from error
 
-    def _migrate(self) -> None:
+    def _migrate(self, upgrade: bool) -> None:
         with self._locked():
             run = _reader(self._writer)
             self._run(f"CREATE TABLE IF NOT EXISTS {MIGRATIONS}")
             done = {row[0] for row in run("SELECT n FROM migrations", ())}
-            for number, (name, text) in enumerate(schema.POSTGRES, 1):
-                if number not in done:
-                    self._writer.execute(text)
-                    _run(self._writer, "INSERT INTO migrations VALUES(?, ?)", (number, name))
-            if done - set(range(1, len(schema.POSTGRES) + 1)):
-                raise Unavailable(
-                    "This database was written by a newer version of sokhoe.",
-                    hint="Install that version or a newer one.",
-                )
+            steps = list(upgrading.pending(schema.POSTGRES, done, "This database"))
+            if done and steps and not upgrade and run("SELECT 1 FROM res LIMIT 1", ()):
+                raise upgrading.refuse("This database", steps[0][0])
+            for number, name, text in steps:
+                self._writer.execute(text)
+                _run(self._writer, "INSERT INTO migrations VALUES(?, ?)", (number, name))
             self._settle(run)
 
     # --- reading -------------------------------------------------------------------------------
@@ -143,6 +178,14 @@ class PostgresStore(SqlStore):
     def _read(self, text: str, args: tuple[Any, ...] = ()) -> Rows:
         with self._borrowed() as connection:
             return _run(connection, text, args).fetchall()
+
+    def _common(self) -> Common:
+        for count, keys, parts in self._read(_COMMON):
+            if keys:  # the last four of the parts are no parts of keys
+                sizes = {key: int(part * count) for key, part in zip(keys, parts, strict=False)}
+                return Common(count, sizes)
+            return Common(max(0, count))
+        return Common()
 
     @contextmanager
     def _snapshot(self) -> Iterator[Reader]:
@@ -182,59 +225,86 @@ class PostgresStore(SqlStore):
         if not names:
             return {}
         listed = sorted(names)
+        keys = [search.key(f"{type}/{id}") for type, id in listed]
         codes, ids = [TYPE_CODES[type] for type, _ in listed], [id for _, id in listed]
-        stands = [self._stands(row) for row in read(_STANDING, (codes, ids))]
+        stands = [self._stands(row) for row in read(_STANDING, (keys, codes, ids))]
         return {(one.version.type, one.version.id): one for one in stands}
 
-    def _write(self, plan: Plan, stale: Indexed) -> None:
+    def _write(self, plan: Plan) -> None:
         self._many("UPDATE head SET seq=?, hash=?, at=? WHERE kind=?", rows.head_rows(plan.heads))
         if plan.versions:
-            self._write_versions(plan, stale)
-        self._copy("audit(seq, at, hash, body)", rows.audit_rows(plan))
-        self._copy("audit_of(h, seq)", rows.audit_keys(plan))
+            self._write_versions(plan)
+        self._copy("audit(seq, at, hash, body)", map(binary.line, rows.audit_rows(plan)))
+        self._copy("audit_of(h, seq)", map(binary.two, rows.audit_keys(plan)))
         gone, full = rows.keep_rows(plan)
         self._many("DELETE FROM keep WHERE kind=? AND key=?", gone)
-        self._copy("keep(kind, key, value)", full)
+        self._many("INSERT INTO keep(kind, key, value) VALUES(?, ?, ?)", full)
 
-    def _write_versions(self, plan: Plan, stale: Indexed) -> None:
+    def _write_versions(self, plan: Plan) -> None:
+        links = _by_pk(plan.links)
         self._copy(
-            "res(seq, type, id, version, txn, at, deleted, self, d, content, dict, body)",
-            rows.version_rows(plan.versions),
+            "res(seq, txn, at, self, version, type, deleted, dict, id, content, own, body)",
+            (binary.version(one, _own(links.get(one.version.seq, ()))) for one in plan.versions),
         )
-        self._copy("commits(seq, node, epoch, prev, hash, author, at, first, last)", plan.commits)
+        self._many("INSERT INTO commits VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", plan.commits)
         self._many(
             "INSERT INTO totals(type, n) VALUES(?, ?) "
             "ON CONFLICT(type) DO UPDATE SET n=totals.n+excluded.n",
             [(TYPE_CODES[type], n) for type, n in plan.totals.items()],
         )
-        self._write_index(list(plan.indexed.items()), plan.links, stale)
+        if plan.stale:
+            gone = ([one.version.seq for one in plan.stale],)
+            for table in INDEX:
+                _run(self._writer, f"DELETE FROM {table} WHERE pk=ANY(?::bigint[])", gone)
+        self._write_index(list(plan.indexed.items()), links)
 
-    def _write_index(self, new: Indexed, links: Sequence[Link], stale: Indexed = ()) -> None:
-        self._copy("link(pk, t, own)", links)
-        if stale:
-            columns = zip(*rows.eq_rows(stale), strict=True)
-            _run(self._writer, _NO_LONGER, tuple(list(column) for column in columns))
-            pks = [pk for pk, _ in stale]
-            for table in ("dte", "str", "num"):
-                _run(self._writer, f"DELETE FROM {table} WHERE pk=ANY(?::bigint[])", (pks,))
-        self._copy("eq(h, d, pk)", rows.eq_rows(new))
-        self._copy("dte(p, lo, hi, d, pk)", rows.date_rows(new))
-        self._copy("str(p, v, d, pk)", rows.text_rows(new))
-        self._copy("num(p, v, d, pk)", rows.number_rows(new))
+    def _write_index(self, new: Indexed, links: Mapping[int, Sequence[Link]]) -> None:
+        codes = type_codes()
+        current, dates = [], []
+        for pk, one in new:
+            span, rest = dated(one)
+            dates += [(*date, pk) for date in rest]
+            type = next(codes[key] for key in one.keys if key in codes)
+            keys = [key for key in one.keys if key not in codes]
+            points = [link[1] for link in links.get(pk, ())]
+            current.append(binary.current(pk, one.order, span, type, keys, points))
+        self._copy("cur(pk, d, span, type, keys, links)", current)
+        self._copy("dte(p, lo, hi, pk)", map(binary.date, sorted(dates)))
+        self._copy("str(p, pk, v)", map(binary.text, rows.text_rows(new)))
+        self._copy("num(p, v, pk)", map(binary.number, rows.number_rows(new)))
+
+    def _pack_again(self, read: Reader) -> None:
+        old = read("SELECT body, seq FROM res WHERE dict=0 AND deleted=0 LIMIT ?", (PACKED_AGAIN,))
+        self._many(
+            "UPDATE res SET dict=?, body=? WHERE seq=?",
+            [(*self._packed_again(body), seq) for body, seq in old],
+        )
+
+    def _empty_index(self) -> None:
+        for table in INDEX:
+            self._run(f"DELETE FROM {table}")
+
+    def _index_again(self, indexed: Indexed, links: Sequence[Link]) -> None:
+        by_pk = _by_pk(links)
+        self._write_index(indexed, by_pk)
+        self._many(
+            "UPDATE res SET own=?::bigint[] WHERE seq=?",
+            [(_own(found) or None, pk) for pk, found in by_pk.items()],
+        )
 
     def _run(self, text: str, args: tuple[Any, ...] = ()) -> None:
         _run(self._writer, text, args)
 
-    def _copy(self, into: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    def _copy(self, into: str, rows: Iterable[bytes]) -> None:
+        """Rows as `binary` makes them."""
         listed = list(rows)
         if not listed:
             return
         with (
             self._writer.cursor() as cursor,
-            cursor.copy(f"COPY {into} FROM STDIN") as copy,
+            cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy,
         ):
-            for row in listed:
-                copy.write_row(row)
+            copy.write(binary.copied(listed))
 
     def _many(self, text: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
@@ -268,6 +338,7 @@ class PostgresStore(SqlStore):
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 copy(lambda text: _stream(connection, text), _filler(target))
                 connection.execute("COMMIT")
+                target.execute("DELETE FROM node WHERE key='index'")
         finally:
             target.close()
         with Path(path).open("rb+") as file:
@@ -280,14 +351,24 @@ class PostgresStore(SqlStore):
                 raise Conflict("This database is not empty, so nothing can be restored into it.")
             for table, _, _ in TABLES:
                 self._run(f"DELETE FROM {table}")
-            source.pour(lambda table, columns, rows: self._copy(f"{table}({columns})", rows))
+            source.pour(self._poured)
+            self._run("DELETE FROM node WHERE key='index'")
             self._settle(_reader(self._writer))
         self.tidy()
+
+    def _poured(self, table: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        with (
+            self._writer.cursor() as cursor,
+            cursor.copy(f"COPY {table}({columns}) FROM STDIN") as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
 
     def tidy(self) -> None:
         """Statistics for the planner, which a bulk load leaves stale."""
         with self._borrowed() as connection:
             connection.execute("ANALYZE")
+        self.dialect.forget()
 
     def close(self) -> None:
         if self._closed:
@@ -322,6 +403,17 @@ def _filler(target: apsw.Connection) -> Fill:
         target.executemany(f"INSERT INTO {table}({columns}) VALUES({marks})", rows)
 
     return fill
+
+
+def _by_pk(links: Sequence[Link]) -> dict[int, list[Link]]:
+    found: dict[int, list[Link]] = {}
+    for link in links:
+        found.setdefault(link[0], []).append(link)
+    return found
+
+
+def _own(links: Sequence[Link]) -> list[int]:
+    return [key for _, key, own in links if own]
 
 
 @lru_cache(maxsize=4096)

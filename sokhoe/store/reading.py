@@ -29,7 +29,7 @@ from sokhoe.store.shapes import (
     Swept,
     Version,
 )
-from sokhoe.store.sqlgen import Asking, Dialect
+from sokhoe.store.sqlgen import Dialect
 
 POLL = 0.2  # seconds until a commit of another process is noticed
 
@@ -59,11 +59,12 @@ class Reading(ABC):
 
     def read(self, type: str, id: str, version: int | None = None) -> Version | None:
         code = TYPE_CODES.get(type, 0)
-        text = f"SELECT {COLUMNS} FROM res r WHERE r.type=? AND r.id=? "
+        name = (search.key(f"{type}/{id}"), code, id)
+        text = f"SELECT {COLUMNS} FROM res r WHERE r.self=? AND r.type=? AND r.id=? "
         if version is None:
-            rows = self._read(text + "ORDER BY r.version DESC LIMIT 1", (code, id))
+            rows = self._read(text + "ORDER BY r.version DESC LIMIT 1", name)
         else:
-            rows = self._read(text + "AND r.version=?", (code, id, version))
+            rows = self._read(text + "AND r.version=?", (*name, version))
         return self._version(rows[0]) if rows else None
 
     def read_many(self, refs: Sequence[str]) -> dict[str, Version]:
@@ -75,8 +76,8 @@ class Reading(ABC):
         if not keys:
             return {}
         wanted = sql(
-            f"SELECT {COLUMNS} FROM res r WHERE r.seq IN (SELECT e.pk FROM eq e WHERE {{}})",
-            self.dialect.one_of("e.h", keys),
+            f"SELECT {COLUMNS} FROM res r WHERE r.seq IN (SELECT e.pk FROM ({{}}) e)",
+            self.dialect.asking(EVERYTHING).rows(search.Keys("_id", tuple(keys))),
         )
         found = [self._version(row) for row in self._read(wanted.text, wanted.args)]
         return {version.ref: version for version in found}
@@ -95,7 +96,7 @@ class Reading(ABC):
         count: int = 50,
         scope: Scope = EVERYTHING,
     ) -> Page:
-        asking = Asking(self.dialect, scope)
+        asking = self.dialect.asking(scope)
         wanted = around.wanted(
             asking, roots, by, COLUMNS, since=since, after=after, count=count + 1
         )
@@ -113,11 +114,11 @@ class Reading(ABC):
         before: int | None = None,
         scope: Scope = EVERYTHING,
     ) -> Page:
-        tests = [in_scope(Asking(self.dialect, scope), scope)]
+        tests = [in_scope(self.dialect.asking(scope), scope)]
         if type is not None:
             tests.append(sql("r.type={}", TYPE_CODES.get(type, 0)))
         if id is not None:
-            tests.append(sql("r.id={}", id))
+            tests += [sql("r.self={}", search.key(f"{type}/{id}")), sql("r.id={}", id)]
         if since is not None:
             tests.append(sql("r.at>={}", since))
         if before is not None:

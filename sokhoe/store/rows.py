@@ -8,6 +8,7 @@ from typing import Any
 from sokhoe import clock
 from sokhoe.clock import Instant
 from sokhoe.fhir import IndexRows, encode
+from sokhoe.store.layout import dated
 from sokhoe.store.planning import TYPE_CODES, Heads, NewVersion, Plan, entry_keys
 
 
@@ -22,7 +23,8 @@ def version_rows(versions: list[NewVersion]) -> list[tuple[Any, ...]]:
             one.version.at,
             int(one.version.deleted),
             one.self_key,
-            one.order,
+            one.rows.order if one.rows else 0,
+            dated(one.rows)[0] if one.rows else None,
             one.content,
             one.packed.dictionary,
             one.packed.data,
@@ -35,13 +37,11 @@ Indexed = Sequence[tuple[int, IndexRows]]
 
 
 def eq_rows(indexed: Indexed) -> list[tuple[int, int, int]]:
-    found = [(key, rows.order, pk) for pk, rows in indexed for key in rows.keys]
-    found += [(rows.walk, 0, pk) for pk, rows in indexed if rows.walk is not None]
-    return sorted(found)
+    return sorted([(key, rows.order, pk) for pk, rows in indexed for key in rows.keys])
 
 
 def date_rows(indexed: Indexed) -> list[tuple[int, int, int, int, int]]:
-    return sorted((*one, rows.order, pk) for pk, rows in indexed for one in rows.dates)
+    return sorted((*one, rows.order, pk) for pk, rows in indexed for one in dated(rows)[1])
 
 
 def text_rows(indexed: Indexed) -> list[tuple[int, str, int, int]]:

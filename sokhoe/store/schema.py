@@ -1,15 +1,22 @@
 """The tables, as numbered steps that are only ever added to.
 
     res       one row per version; `seq` is the change feed
-    eq        equality: (hash, order, pk)          dte, str, num   ranges
-    link      which records a version points at; own=1: it is in that patient's compartment
     commits   the sealed list of commits           audit           the sealed list of audit lines
     head      where both chains end                totals          live records by type
     keep      small records that are not health data
 
-`pk` in the index tables is the `seq` of a current version; `d` is its main date in seconds,
-negative, so that the newest stands first (sokhoe.fhir.search.extraction). Only current versions
-are in eq, dte, str and num; link keeps those of all versions, for history.
+What can be found stands in two physical forms of one index (decision 10):
+
+    SQLite       eq     equality: (hash, order, pk)          dte, str, num   ranges
+                 link   at which records a version points; own=1: in that patient's compartment
+    PostgreSQL   cur    a row per current version: all hashes as an array with GIN, the main date,
+                        the references                       dte, str, num   ranges
+                 res.own  the patients in whose compartments a version lies
+
+`pk` is the `seq` of a current version; `d` its main date in seconds, negative, so that the newest
+stands first (sokhoe.fhir.search.extraction). Only current versions are indexed; `link` and `own`
+are kept for all versions, for history. A step that changes the index leaves it empty and takes
+the word `index` out of `node`: it is then filled from the bodies (sqlstore).
 """
 
 from __future__ import annotations
@@ -56,6 +63,24 @@ SQLITE: tuple[tuple[str, str], ...] = (
                               PRIMARY KEY(h, seq)) WITHOUT ROWID;
         """,
     ),
+    (
+        "versions are found by the hash of their name, the main date stands with them",
+        """
+        CREATE TABLE res_2(seq INTEGER PRIMARY KEY, type INTEGER NOT NULL, id TEXT NOT NULL,
+                           version INTEGER NOT NULL, txn INTEGER NOT NULL, at INTEGER NOT NULL,
+                           deleted INTEGER NOT NULL, self INTEGER NOT NULL,
+                           d INTEGER NOT NULL DEFAULT 0, span INTEGER, content BLOB NOT NULL,
+                           dict INTEGER NOT NULL, body BLOB NOT NULL);
+        INSERT INTO res_2
+            SELECT seq, type, id, version, txn, at, deleted, self, 0, NULL, content, dict, body
+            FROM res ORDER BY seq;
+        DROP TABLE res;
+        ALTER TABLE res_2 RENAME TO res;
+        CREATE UNIQUE INDEX res_self ON res(self, version);
+        CREATE INDEX res_type ON res(type);
+        DELETE FROM node WHERE key='index';
+        """,
+    ),
 )
 
 
@@ -73,4 +98,45 @@ def _postgres(text: str) -> str:
     return text
 
 
-POSTGRES: tuple[tuple[str, str], ...] = tuple((name, _postgres(text)) for name, text in SQLITE)
+_FIRST = SQLITE[0]
+
+POSTGRES: tuple[tuple[str, str], ...] = (
+    (_FIRST[0], _postgres(_FIRST[1])),
+    (
+        "a row per current record, with arrays",
+        """
+        DROP TABLE eq, dte, str, num, link;
+        ALTER TABLE res RENAME TO res_1;
+        -- widest first, so that nothing is lost to alignment
+        CREATE TABLE res(seq bigint NOT NULL, txn bigint NOT NULL, at bigint NOT NULL,
+                         self bigint NOT NULL, version integer NOT NULL, type smallint NOT NULL,
+                         deleted smallint NOT NULL, dict smallint NOT NULL,
+                         id text COLLATE "C" NOT NULL, content bytea NOT NULL, own bigint[],
+                         body bytea NOT NULL);
+        ALTER TABLE res ALTER COLUMN body SET STORAGE EXTERNAL;
+        INSERT INTO res(seq, txn, at, self, version, type, deleted, dict, id, content, body)
+            SELECT seq, txn, at, self, version, type, deleted, dict, id, content, body
+            FROM res_1 ORDER BY seq;
+        DROP TABLE res_1;
+        ALTER TABLE res ADD PRIMARY KEY (seq);
+        CREATE UNIQUE INDEX res_self ON res(self, version);
+        CREATE INDEX res_type ON res(type);
+        CREATE TABLE cur(pk bigint PRIMARY KEY, d bigint NOT NULL, span integer,
+                         type smallint NOT NULL, keys bigint[] NOT NULL, links bigint[]);
+        ALTER TABLE cur ALTER COLUMN keys SET STATISTICS 1000;
+        CREATE INDEX cur_keys ON cur USING gin(keys) WITH (fastupdate=off);
+        CREATE INDEX cur_order ON cur(type, d, pk);
+        CREATE TABLE dte(p bigint NOT NULL, lo bigint NOT NULL, hi bigint NOT NULL,
+                         pk bigint NOT NULL);
+        CREATE INDEX dte_value ON dte(p, lo);
+        CREATE INDEX dte_pk ON dte(pk);
+        CREATE TABLE str(p bigint NOT NULL, pk bigint NOT NULL, v text COLLATE "C" NOT NULL);
+        CREATE INDEX str_value ON str(p, v);
+        CREATE INDEX str_pk ON str(pk);
+        CREATE TABLE num(p bigint NOT NULL, v double precision NOT NULL, pk bigint NOT NULL);
+        CREATE INDEX num_value ON num(p, v);
+        CREATE INDEX num_pk ON num(pk);
+        DELETE FROM node WHERE key='index';
+        """,
+    ),
+)

@@ -46,7 +46,7 @@ class Search:
         scope: Scope,
         version: Callable[[tuple[Any, ...]], Version],
     ) -> Search:
-        return cls(read, dialect, scope, version, Asking(dialect, scope))
+        return cls(read, dialect, scope, version, dialect.asking(scope))
 
     def page(self, query: search.Query) -> Page:
         place = ordering.read(query.sort, query.cursor)
@@ -152,17 +152,26 @@ class Search:
 
     def _count(self, type: str, where: Sequence[search.Condition], *, alone: bool = False) -> None:
         """Learn how many rows each condition has that may lead. `alone`: a single list of hashes
-        is walked in order whatever its size, so it need not be counted."""
+        that is walked in order whatever its size, or is surely small, need not be counted."""
         leaves = [one for one in self.asking.candidates(type, where) if countable(one)]
         in_order = search.type_keys(type).all == search.type_keys(type).written
-        if alone and in_order and len(leaves) == 1 and isinstance(leaves[0], search.Keys):
-            return
+        if alone and len(leaves) == 1 and isinstance(leaves[0], search.Keys):
+            if in_order and self.asking.side_by_side:
+                return
+            most = self.asking.at_most(leaves[0])
+            if most is not None:
+                self.asking.sizes[leaves[0]] = most
+                return
         self._measure(leaves)
 
     def _measure(self, leaves: Sequence[Leaf]) -> None:
         """Count to a few hundred first: mostly one condition is that small, and then how large
         the others are is of no interest."""
         sizes = self.asking.sizes
+        for one in leaves:
+            known = self.asking.known(one)
+            if known is not None:
+                sizes[one] = known
         unknown = [one for one in leaves if one not in sizes]
         for most in (min(FEW, MANY), MANY):
             if not unknown:

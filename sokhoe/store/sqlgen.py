@@ -1,4 +1,7 @@
-"""From conditions and a `Scope` to SQL; the two dialects differ in four words.
+"""From conditions and a `Scope` to SQL, on tables of index rows as SQLite has them.
+
+PostgreSQL has another physical form of the same index: `pgasking.PostgresAsking` overrides what
+touches the tables, and nothing else. The two dialects differ in a few words besides.
 
 A search starts from the condition with the fewest rows (the "lead", found by counting a few
 thousand index entries of each) and tests the others on each candidate `(d, pk)`; every test is one
@@ -11,11 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeGuard
+from typing import ClassVar, Protocol, TypeGuard
 
 from sokhoe.fhir import search
-from sokhoe.store.comparing import date_ranges, date_test, number_test, of_param, written_test
+from sokhoe.store.comparing import (
+    date_ranges,
+    date_test,
+    number_test,
+    of_param,
+    order_bounds,
+    written_test,
+)
+from sokhoe.store.layout import main_keys
 from sokhoe.store.pieces import FALSE, TRUE, Sql, either, joined, sql
+from sokhoe.store.planning import TYPE_CODES
 from sokhoe.store.shapes import Scope
 
 MANY = 4000  # from here on a condition counts as large
@@ -40,6 +52,12 @@ class Dialect(Protocol):
     def one_of(self, column: str, values: Sequence[int]) -> Sql:
         """column IN (values), for any number of values."""
 
+    # (pk, hash of a patient) of the versions between two numbers, in their order
+    owners: ClassVar[str]
+
+    def asking(self, scope: Scope) -> Asking:
+        """Who writes the SQL of a search."""
+
 
 @dataclass(slots=True)
 class Asking:
@@ -48,6 +66,8 @@ class Asking:
     dialect: Dialect
     scope: Scope
     sizes: dict[search.Condition, int] = field(default_factory=dict)
+    # whether several hashes are walked in order and merged
+    side_by_side: bool = True
     _names: int = 0
 
     def name(self) -> str:
@@ -80,37 +100,62 @@ class Asking:
         )
 
     def holds(self, type: str, condition: search.Condition, a: str) -> Sql:
-        x = self.name()
         match condition:
             case search.Keys():
-                test = self.dialect.one_of(f"{x}.h", condition.keys)
-                word = "NOT EXISTS" if condition.negated else "EXISTS"
-                return sql(
-                    f"{word}(SELECT 1 FROM eq {x} WHERE {{}} AND {x}.d={a}.d AND {x}.pk={a}.pk)",
-                    test,
-                )
+                return self.has_key(condition, a)
             case search.Dates() | search.Texts() | search.Numbers():
-                table = _table(condition)
-                return sql(
-                    f"EXISTS(SELECT 1 FROM {table} {x} {self.dialect.by_pk(table)} "
-                    f"WHERE {x}.pk={a}.pk AND {{}})",
-                    self.leaf(condition, x),
-                )
+                return self.has_row(condition, a)
             case search.Missing():
-                table = {"date": "dte", "text": "str", "number": "num"}[condition.kind]
-                word = "NOT EXISTS" if condition.missing else "EXISTS"
-                test = of_param(condition.kind, condition.key, x)
-                return sql(
-                    f"{word}(SELECT 1 FROM {table} {x} {self.dialect.by_pk(table)} "
-                    f"WHERE {x}.pk={a}.pk AND {{}})",
-                    test,
-                )
+                return self.has_value(condition, a)
             case search.Written():
                 return either(written_test(test, f"{a}.pk") for test in condition.tests)
             case search.Linked():
-                return self._linked(condition, a)
+                return self.linked(condition, a)
             case search.Pointed():
-                return self._pointed(condition, a)
+                return self.pointed(condition, a)
+
+    def has_key(self, condition: search.Keys, a: str) -> Sql:
+        x = self.name()
+        test = self.dialect.one_of(f"{x}.h", condition.keys)
+        word = "NOT EXISTS" if condition.negated else "EXISTS"
+        return sql(
+            f"{word}(SELECT 1 FROM eq {x} WHERE {{}} AND {x}.d={a}.d AND {x}.pk={a}.pk)", test
+        )
+
+    def has_row(self, condition: search.Dates | search.Texts | search.Numbers, a: str) -> Sql:
+        x = self.name()
+        table = table_of(condition)
+        found = sql(
+            f"EXISTS(SELECT 1 FROM {table} {x} {self.dialect.by_pk(table)} "
+            f"WHERE {x}.pk={a}.pk AND {{}})",
+            self.leaf(condition, x),
+        )
+        if isinstance(condition, search.Dates) and condition.key in main_keys():
+            y = self.name()
+            tests = either(date_test(test, y) for test in condition.tests)
+            beside = sql(f"EXISTS(SELECT 1 FROM ({self.beside(a)}) {y} WHERE {{}})", tests)
+            return sql("({} OR {})", beside, found)
+        return found
+
+    def beside(self, a: str) -> str:
+        """A row (lo, hi) of the main date that stands beside the order, if it does."""
+        r = self.name()
+        return (
+            f"SELECT -{r}.d*1000000 AS lo, ({r}.span-{r}.d)*1000000 AS hi FROM res {r} "
+            f"WHERE {r}.seq={a}.pk AND {r}.span IS NOT NULL"
+        )
+
+    def has_value(self, condition: search.Missing, a: str) -> Sql:
+        x = self.name()
+        table = {"date": "dte", "text": "str", "number": "num"}[condition.kind]
+        found = sql(
+            f"EXISTS(SELECT 1 FROM {table} {x} {self.dialect.by_pk(table)} "
+            f"WHERE {x}.pk={a}.pk AND {{}})",
+            of_param(condition.kind, condition.key, x),
+        )
+        if condition.kind == "date" and condition.key in main_keys():
+            found = sql(f"(EXISTS({self.beside(a)}) OR {{}})", found)
+        return sql("NOT {}", found) if condition.missing else found
 
     def all_hold(self, type: str, conditions: Iterable[search.Condition], a: str) -> Sql:
         tests = [self.holds(type, one, a) for one in conditions]
@@ -141,7 +186,7 @@ class Asking:
 
     # --- conditions on other records ------------------------------------------------------------
 
-    def _linked(self, condition: search.Linked, a: str) -> Sql:
+    def linked(self, condition: search.Linked, a: str) -> Sql:
         link, x = self.name(), self.name()
         ways = []
         for type, where in condition.branches:
@@ -160,7 +205,7 @@ class Asking:
             either(ways),
         )
 
-    def _pointed(self, condition: search.Pointed, a: str) -> Sql:
+    def pointed(self, condition: search.Pointed, a: str) -> Sql:
         i, r = self.name(), self.name()
         own = f"(SELECT {r}.self FROM res {r} WHERE {r}.seq={a}.pk)"
         reference = self.dialect.xor(condition.key, own)
@@ -220,7 +265,32 @@ class Asking:
 
     def rows(self, leaf: Leaf) -> Sql:
         """All (d, pk) of one condition; the same pk may come twice."""
+        if isinstance(leaf, search.Dates) and leaf.key in main_keys():
+            beside = (self.by_main_date(leaf.key, test) for test in leaf.tests)
+            return joined(" UNION ALL ", [*beside, self.in_table(leaf)])
+        return self.in_table(leaf)
+
+    def by_main_date(self, key: int, test: search.DateTest) -> Sql:
+        """All (d, pk) whose main date stands beside the order and passes."""
+        e, r, y = self.name(), self.name(), self.name()
+        everyone = search.type_keys(main_keys()[key]).all
+        rows = sql(
+            f"SELECT {e}.d AS d, {e}.pk AS pk, -{r}.d*1000000 AS lo, "
+            f"({r}.span-{r}.d)*1000000 AS hi FROM eq {e} CROSS JOIN res {r} "
+            f"WHERE {e}.h={{}} AND {{}} AND {r}.seq={e}.pk AND {r}.span IS NOT NULL",
+            everyone,
+            order_bounds(test, e),
+        )
+        return sql(f"SELECT {y}.d, {y}.pk FROM ({{}}) {y} WHERE {{}}", rows, date_test(test, y))
+
+    def in_table(self, leaf: Leaf) -> Sql:
+        """All (d, pk) of one condition that have a row in its table."""
         x = self.name()
+        start = f"SELECT {x}.d AS d, {x}.pk AS pk FROM {table_of(leaf)} {x} WHERE {{}}"
+        return joined(" UNION ALL ", (sql(start, test) for test in self.ranges(leaf, x)))
+
+    def ranges(self, leaf: Leaf, x: str) -> list[Sql]:
+        """A condition as tests on a row of its table, each a narrow range of the table's key."""
         match leaf:
             case search.Keys():
                 tests = [self.dialect.one_of(f"{x}.h", leaf.keys)]
@@ -232,17 +302,45 @@ class Asking:
                 tests = [self.leaf(replace(leaf, tests=(one,)), x) for one in leaf.tests]
             case _:
                 tests = [self.leaf(leaf, x)]
-        start = f"SELECT {x}.d AS d, {x}.pk AS pk FROM {_table(leaf)} {x} WHERE {{}}"
-        return joined(" UNION ALL ", (sql(start, test) for test in tests))
+        return tests
+
+    def known(self, leaf: Leaf) -> int | None:
+        """How many rows a leaf has, if that is known without counting."""
+        return None
+
+    def at_most(self, leaf: search.Keys) -> int | None:
+        """More rows than this a leaf cannot have; None if nothing is known."""
+        return None
+
+    def in_order(self, lead: Leaf) -> bool:
+        """Whether the rows of a lead come in the order of the main date."""
+        return isinstance(lead, search.Keys)
+
+    def once(self, leaf: Leaf) -> bool:
+        """Whether `rows` has no pk of this leaf twice."""
+        return isinstance(leaf, search.Keys) and len(leaf.keys) == 1
+
+    def is_large(self, lead: Leaf) -> bool:
+        """Whether there are so many rows that walking in order beats sorting them."""
+        return self.size(lead) >= MANY
+
+    def walk_written(self, type: str) -> Sql:
+        """All (d, pk) of a type with a main date, in the order in which they were written."""
+        r, x = self.name(), self.name()
+        return sql(
+            f"SELECT {r}.d AS d, {r}.seq AS pk FROM res {r} WHERE {r}.type={{}} AND EXISTS("
+            f"SELECT 1 FROM eq {x} WHERE {x}.h={{}} AND {x}.d={r}.d AND {x}.pk={r}.seq)",
+            TYPE_CODES[type],
+            search.type_keys(type).all,
+        )
 
     def lead(self, type: str, where: Sequence[search.Condition]) -> Leaf:
         """What to start from: the condition with the fewest rows; if all are large one whose rows
         stand in order; failing that all records of the type."""
         every = search.Keys("", (search.type_keys(type).all,))
         found = self.candidates(type, where)
-        best = min(found, key=lambda one: (self.size(one), _table(one) != "eq"), default=every)
-        large = self.size(best) >= MANY
-        return every if large and not isinstance(best, search.Keys) else best
+        best = min(found, key=lambda one: (self.size(one), table_of(one) != "eq"), default=every)
+        return every if self.is_large(best) and not self.in_order(best) else best
 
     def matches(self, type: str, where: Sequence[search.Condition]) -> Sql:
         """All (d, pk) of a type that meet the conditions and the scope, in no order."""
@@ -256,7 +354,7 @@ class Asking:
         )
 
 
-def _table(condition: Leaf) -> str:
+def table_of(condition: Leaf) -> str:
     match condition:
         case search.Keys():
             return "eq"

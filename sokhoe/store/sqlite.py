@@ -7,24 +7,30 @@ within a second.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import apsw
 
 from sokhoe.errors import Busy, Unavailable
-from sokhoe.store import rows, schema
+from sokhoe.store import rows, schema, upgrading
 from sokhoe.store.copying import Fill, copy
 from sokhoe.store.indexing import Link
+from sokhoe.store.layout import dated
 from sokhoe.store.pieces import Sql
 from sokhoe.store.planning import TYPE_CODES, Plan
 from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import Reader, Rows
-from sokhoe.store.sqlstore import SqlStore
+from sokhoe.store.shapes import Scope
+from sokhoe.store.sqlgen import Asking
+from sokhoe.store.sqlstore import PACKED_AGAIN, SqlStore
+
+log = logging.getLogger("sokhoe.store")
 
 BUSY_MS = 10_000
 SYNC_WITHIN = 0.8  # seconds until audit lines written without fsync are synced
@@ -37,6 +43,8 @@ INLINE = 200  # so many values stand in the statement itself, more in a JSON lis
 
 
 class SqliteDialect:
+    owners: ClassVar = "SELECT pk, t FROM link WHERE pk>? AND pk<=? AND own=1 ORDER BY pk"
+
     def xor(self, constant: int, column: str) -> str:
         # SQLite has no xor; this is one, and cannot leave 64 bits
         return f"(({constant} | {column}) - ({constant} & {column}))"
@@ -54,6 +62,9 @@ class SqliteDialect:
             return Sql(f"{column} IN ({', '.join('?' * len(values))})", tuple(values))
         listed = "[" + ",".join(map(str, values)) + "]"
         return Sql(f"{column} IN (SELECT value FROM json_each(?))", (listed,))
+
+    def asking(self, scope: Scope) -> Asking:
+        return Asking(self, scope)
 
 
 class SqliteStore(SqlStore):
@@ -96,16 +107,23 @@ class SqliteStore(SqlStore):
             run = self._writer.execute
             run(f"CREATE TABLE IF NOT EXISTS {MIGRATIONS}")
             done = {row[0] for row in run("SELECT n FROM migrations")}
-            for number, (name, text) in enumerate(schema.SQLITE, 1):
-                if number not in done:
-                    run(text)
-                    run("INSERT INTO migrations VALUES(?, ?)", (number, name))
-            if done - set(range(1, len(schema.SQLITE) + 1)):
-                raise Unavailable(
-                    f"{self.path} was written by a newer version of sokhoe.",
-                    hint="Install that version or a newer one.",
-                )
+            steps = list(upgrading.pending(schema.SQLITE, done, self.path))
+            if done and steps:
+                self._keep_copy(steps[0][0])
+            for number, name, text in steps:
+                run(text)
+                run("INSERT INTO migrations VALUES(?, ?)", (number, name))
             self._settle(_reader(self._writer))
+
+    def _keep_copy(self, number: int) -> None:
+        path = Path(self.path)
+        upgrading.check_room(path)
+        source = self._connect(READER_CACHE_KB)
+        try:
+            kept = upgrading.keep_copy(source, path, number)
+        finally:
+            source.close()
+        log.warning("%s is being upgraded; as it was it lies in %s", path, kept)
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -168,22 +186,22 @@ class SqliteStore(SqlStore):
         else:
             self._sync_soon()
 
-    def _write(self, plan: Plan, stale: Indexed) -> None:
+    def _write(self, plan: Plan) -> None:
         many = self._writer.executemany
         many("UPDATE head SET seq=?, hash=?, at=? WHERE kind=?", rows.head_rows(plan.heads))
         if plan.versions:
-            self._write_versions(plan, stale)
+            self._write_versions(plan)
         many("INSERT INTO audit(seq, at, hash, body) VALUES(?, ?, ?, ?)", rows.audit_rows(plan))
         many("INSERT INTO audit_of(h, seq) VALUES(?, ?)", rows.audit_keys(plan))
         gone, full = rows.keep_rows(plan)
         many("DELETE FROM keep WHERE kind=? AND key=?", gone)
         many("INSERT INTO keep(kind, key, value) VALUES(?, ?, ?)", full)
 
-    def _write_versions(self, plan: Plan, stale: Indexed) -> None:
+    def _write_versions(self, plan: Plan) -> None:
         many = self._writer.executemany
         many(
-            "INSERT INTO res(seq, type, id, version, txn, at, deleted, self, d, content, dict, "
-            "body) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO res(seq, type, id, version, txn, at, deleted, self, d, span, content, "
+            "dict, body) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             rows.version_rows(plan.versions),
         )
         many("INSERT INTO commits VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", plan.commits)
@@ -192,7 +210,28 @@ class SqliteStore(SqlStore):
             "ON CONFLICT(type) DO UPDATE SET n=n+excluded.n",
             [(TYPE_CODES[type], n) for type, n in plan.totals.items()],
         )
+        stale = [(one.version.seq, self._rows_of(one)) for one in plan.stale]
         self._write_index(list(plan.indexed.items()), plan.links, stale)
+
+    def _empty_index(self) -> None:
+        for table in ("eq", "dte", "str", "num", "link"):
+            self._run(f"DELETE FROM {table}")
+
+    def _pack_again(self, read: Reader) -> None:
+        # taken out and put back, not changed in place: that would leave their pages half empty
+        old = read("SELECT * FROM res WHERE dict=0 ORDER BY seq LIMIT ?", (PACKED_AGAIN,))
+        self._writer.executemany("DELETE FROM res WHERE seq=?", [row[:1] for row in old])
+        self._writer.executemany(
+            f"INSERT INTO res VALUES({', '.join('?' * 13)})",
+            [row if row[6] else (*row[:11], *self._packed_again(row[12])) for row in old],
+        )
+
+    def _index_again(self, indexed: Indexed, links: Sequence[Link]) -> None:
+        self._write_index(indexed, links)
+        self._writer.executemany(
+            "UPDATE res SET d=?, span=? WHERE seq=?",
+            [(rows.order, dated(rows)[0], pk) for pk, rows in indexed],
+        )
 
     def _write_index(self, new: Indexed, links: Sequence[Link], stale: Indexed = ()) -> None:
         many = self._writer.executemany

@@ -35,6 +35,7 @@ from sokhoe.store.writer import Tray
 
 log = logging.getLogger("sokhoe.store")
 
+PACKED_AGAIN = 20_000  # at most so many; there are hardly more, since SAMPLES come first
 SAMPLES = 2_000  # from so many versions on there is enough to make a dictionary from
 
 
@@ -64,18 +65,25 @@ class SqlStore(Reading):
         cut may take it back, and a durable one follows within a second."""
 
     @abstractmethod
-    def _write(self, plan: Plan, stale: Indexed) -> None:
-        """Write a plan within the transaction. `stale`: pk and rows that leave the index."""
+    def _write(self, plan: Plan) -> None:
+        """Write a plan within the transaction."""
 
     @abstractmethod
-    def _write_index(
-        self, new: Indexed, links: Sequence[indexing.Link], stale: Indexed = ()
-    ) -> None:
-        """Put rows into the search index and take stale ones out."""
+    def _empty_index(self) -> None:
+        """Take everything out of the search index."""
+
+    @abstractmethod
+    def _index_again(self, indexed: Indexed, links: Sequence[indexing.Link]) -> None:
+        """Put records that stand already into the emptied search index."""
 
     @abstractmethod
     def _run(self, text: str, args: tuple[Any, ...] = ()) -> None:
         """Execute something within the writing transaction."""
+
+    @abstractmethod
+    def _pack_again(self, read: Reader) -> None:
+        """Compress anew what was written before there was a dictionary; it takes three times the
+        room. What is sealed is what was compressed, so no seal changes."""
 
     @abstractmethod
     def backup(self, path: str) -> None: ...
@@ -169,10 +177,9 @@ class SqlStore(Reading):
             work.done = True
 
     def _write_out(self, plan: Plan) -> None:
-        stale = [(one.version.seq, self._rows_of(one)) for one in plan.stale]
         for seq, old in plan.orphans:
             plan.links += planning.own_links(seq, old.rows or self._rows_of(old))
-        self._write(plan, stale)
+        self._write(plan)
 
     def _check(self, read: Reader, stills: Sequence[Still]) -> None:
         """Ask a commit's conditions again, now that nobody else can write. Raises Conflict."""
@@ -198,9 +205,9 @@ class SqlStore(Reading):
         found = {}
         for type, id in names:
             rows = read(
-                f"SELECT {COLUMNS}, r.content FROM res r WHERE r.type=? AND r.id=? "
+                f"SELECT {COLUMNS}, r.content FROM res r WHERE r.self=? AND r.type=? AND r.id=? "
                 "ORDER BY r.version DESC LIMIT 1",
-                (TYPE_CODES[type], id),
+                (search.key(f"{type}/{id}"), TYPE_CODES[type], id),
             )
             for row in rows:
                 found[type, id] = self._stands(row)
@@ -250,17 +257,15 @@ class SqlStore(Reading):
         newest = read("SELECT coalesce(max(id), 0) FROM dicts", ())
         self.packer.current = int(newest[0][0])
         if known.get("index") != search.fingerprint():
-            self._index_again(read)
+            self._fill_index(read)
 
-    def _index_again(self, read: Reader) -> None:
-        """The index was made under other rules: empty it and fill it from the bodies."""
-        log.warning("The search index is made anew; with many records this takes minutes.")
-        for table in ("eq", "dte", "str", "num", "link"):
-            self._run(f"DELETE FROM {table}")
+    def _fill_index(self, read: Reader) -> None:
+        """The index was made under other rules, or not at all: make it from the bodies."""
+        if _heads(read).seq:
+            log.warning("The search index is made anew; with many records this takes minutes.")
+        self._empty_index()
         for indexed, links in indexing.again(read, self.packer):
-            self._write_index(indexed, links)
-            for pk, rows in indexed:
-                self._run("UPDATE res SET d=? WHERE seq=? AND d<>?", (rows.order, pk, rows.order))
+            self._index_again(indexed, links)
         self._run("DELETE FROM node WHERE key='index'")
         self._run("INSERT INTO node(key, value) VALUES('index', ?)", (search.fingerprint(),))
 
@@ -289,7 +294,14 @@ class SqlStore(Reading):
         number = self.packer.current + 1
         self._run("INSERT INTO dicts(id, data) VALUES(?, ?)", (number, made))
         self.packer.add(number, made)
+        if number == 1:
+            self._pack_again(read)
         return number
+
+    def _packed_again(self, body: bytes) -> tuple[int, bytes]:
+        """Dictionary and data of a body that was compressed without one."""
+        packed = self.packer.pack(self.packer.open(0, bytes(body)))
+        return packed.dictionary, packed.data
 
 
 def _runs(works: Sequence[Work]) -> list[list[Work]]:

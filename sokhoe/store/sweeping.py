@@ -7,9 +7,9 @@ written meanwhile, and after a crash it goes on where it stood. Bodies are put t
     log    1 ········ after ┆ window ┆ ················ upto ┆ ··· head (written since, not seen)
                             └ current at upto? of these types? of these patients? chosen?
 
-Whose record it is comes from the rows of `link`, which hold hashes of `Patient/x`; the name behind
-a hash is found in the text of the first body that has it, and remembered. `whose_plainly` says the
-same by decoding each body, and a test sees to it that both agree.
+Whose record it is comes from `link` or `own` (schema), which hold hashes of `Patient/x`; the name
+behind a hash is found in the text of the first body that has it, and remembered. `whose_plainly`
+says the same by decoding each body, and a test sees to it that both agree.
 """
 
 from __future__ import annotations
@@ -40,10 +40,9 @@ _PATIENT = re.compile(rb'"(Patient/[A-Za-z0-9\-.]{1,64})["/]')
 
 _CURRENT = (
     "SELECT r.seq, r.type, r.id, r.version, r.at, r.deleted, length(r.body) FROM res r "
-    "WHERE r.seq>? AND r.seq<=? AND NOT EXISTS(SELECT 1 FROM res n WHERE n.type=r.type "
-    "AND n.id=r.id AND n.version>r.version AND n.seq<=?) ORDER BY r.seq"
+    "WHERE r.seq>? AND r.seq<=? AND NOT EXISTS(SELECT 1 FROM res n WHERE n.self=r.self "
+    "AND n.version>r.version AND n.seq<=?) ORDER BY r.seq"
 )
-_OWNERS = "SELECT pk, t FROM link WHERE pk>? AND pk<=? AND own=1 ORDER BY pk"
 _BODIES = "SELECT seq, dict, body FROM res WHERE {}"
 Row = tuple[Any, ...]
 
@@ -87,7 +86,7 @@ def sweep(
     """The window behind `after`; less of it when the bodies are large."""
     low, high, chosen = _window(wanted, after)
     owners: dict[int, list[int]] = {}
-    for pk, hash in read(_OWNERS, (low, high)):
+    for pk, hash in read(dialect.owners, (low, high)):
         owners.setdefault(pk, []).append(hash)
     fits = _fits(wanted, chosen)
     rows = [
@@ -174,8 +173,9 @@ def _fits(
 
 def _before(read: Reader, packer: Packer, code: int, id: str, version: int) -> bytes:
     """The body of the version that a deletion ended."""
-    text = "SELECT version, at, dict, body FROM res WHERE type=? AND id=? AND version<? "
-    rows = read(text + "AND deleted=0 ORDER BY version DESC LIMIT 1", (code, id, version))
+    text = "SELECT version, at, dict, body FROM res WHERE self=? AND version<? "
+    self_key = search.key(f"{TYPE_NAMES[code]}/{id}")
+    rows = read(text + "AND deleted=0 ORDER BY version DESC LIMIT 1", (self_key, version))
     number, at, dictionary, packed = rows[0]
     return bodies.whole(TYPE_NAMES[code], id, number, at, packer.open(dictionary, packed))
 

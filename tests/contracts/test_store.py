@@ -349,10 +349,10 @@ def test_what_the_database_refuses_takes_no_neighbour_along(
 ) -> None:
     inner: Callable[..., None] = store._write  # type: ignore[attr-defined]
 
-    def choking(plan: Any, stale: Any) -> None:
+    def choking(plan: Any) -> None:
         if any(new.version.id == "poison" for new in plan.versions):
             raise RuntimeError("cannot swallow this")
-        inner(plan, stale)
+        inner(plan)
 
     monkeypatch.setattr(store, "_write", choking)
     failed: list[str] = []

@@ -10,7 +10,18 @@ import pytest
 
 from sokhoe.errors import Invalid
 from sokhoe.fhir import Query, parse_query
-from sokhoe.store import EVERYTHING, Delete, Page, Put, Scope, Store, ordering, searching, sqlgen
+from sokhoe.store import (
+    EVERYTHING,
+    Delete,
+    Page,
+    Put,
+    Scope,
+    Store,
+    ordering,
+    pgasking,
+    searching,
+    sqlgen,
+)
 from tests.contracts.conftest import a_patient, an_observation
 from tests.contracts.naive import Naive
 from tests.contracts.world import World
@@ -34,7 +45,7 @@ def refs(store: Store, type: str, *pairs: tuple[str, str], scope: Scope = EVERYT
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other half of the planner is for sets so large that no test could fill them."""
     if request.param == "small sets are large":
-        for room in (sqlgen, ordering, searching):
+        for room in (sqlgen, pgasking, searching):
             monkeypatch.setattr(room, "MANY", 3)
         monkeypatch.setattr(searching, "FEW", 2)
         monkeypatch.setattr(searching, "MOST_ENDS", 2)

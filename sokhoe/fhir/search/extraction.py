@@ -26,16 +26,14 @@ class IndexRows:
 
     `self_key` hash of `Type/id`; `order` seconds before 1970 of the main clinical date, so that
     the newest comes first (0 for types that have none, NO_DATE when it is missing); `keys` sorted
-    hashes for equality; `walk` the hash under which the type's records stand in the order they
-    were written (None: `keys` serve for that, as `order` is always 0); `dates` (param | class of
-    length, from, to) in microseconds; `texts` (param, folded); `numbers` (param, value); `links`
-    hashes of all local references; `patients` the `Patient/x` in whose compartments it lies.
+    hashes for equality; `dates` (param | class of length, from, to) in microseconds; `texts`
+    (param, folded); `numbers` (param, value); `links` hashes of all local references; `patients`
+    the `Patient/x` in whose compartments it lies.
     """
 
     self_key: int
     order: int
     keys: tuple[int, ...]
-    walk: int | None
     dates: tuple[tuple[int, int, int], ...]
     texts: tuple[tuple[int, str], ...]
     numbers: tuple[tuple[int, float], ...]
@@ -75,7 +73,6 @@ def extract(resource: dict[str, Any]) -> IndexRows:
         self_key,
         _order(known.main, rows.dates),
         tuple(sorted(rows.keys)),
-        known.written if known.main else None,
         tuple(sorted(set(rows.dates))),
         tuple(settled(rows)),
         tuple(sorted(rows.numbers)),
