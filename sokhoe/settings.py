@@ -64,6 +64,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("oidc_client_id", "sokhoe-book", "our client name at the e-ID provider"),
     Setting("oidc_client_secret", "", "our client secret at the e-ID provider", secret=True),
     Setting("oidc_citizen_claim", "citizen_id", "claim that carries the citizen's number"),
+    Setting(
+        "subscription_hosts", "", "hosts that Subscriptions may send to, by comma; *: any public"
+    ),
     Setting("warehouse_minutes", 1, "minutes between loads of the warehouse"),
     Setting("population", "", "CSV file (area,population) in place of the country's own figures"),
     Setting("mask_below", 5, "numbers of people under this are shown as '< 5'"),

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from sokhoe.exchange import fhir_api, jobs, oauth
 from sokhoe.exchange.seams import FileKind, Label, Problem, Translated
+from sokhoe.exchange.subscriptions import Overview, Subscriptions, overview, send_again
 from sokhoe.exchange.tray import Slip, Tray, receive, slips
 from sokhoe.web import Site
 
@@ -17,22 +18,25 @@ def routes(site: Site) -> list[Route]:
     return [*fhir_api.routes(), *oauth.routes()]
 
 
-def followers(site: Site) -> list[Tray | jobs.Worker]:
-    """The worker of long jobs; the tray where a country pack brings files to read."""
+def followers(site: Site) -> list[Tray | Subscriptions | jobs.Worker]:
+    """Subscriptions; the worker of long jobs; the tray where a pack brings files to read."""
     kinds = site.pack.seam("exchange.file_kinds")
     trays = [Tray(site.gate, kinds)] if kinds else []
-    return [*trays, jobs.worker(site.gate, site.settings)]
+    return [*trays, Subscriptions(site), jobs.worker(site.gate, site.settings)]
 
 
 __all__ = [
     "FileKind",
     "Label",
+    "Overview",
     "Problem",
     "Slip",
     "Translated",
     "Tray",
     "followers",
+    "overview",
     "receive",
     "routes",
+    "send_again",
     "slips",
 ]

@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "serve": "serve one station or hub",
     "load": "send files and folders (exchange XML, FHIR) to a server",
     "audit": "verify the audit chain, or show its last lines",
+    "subscriptions": "show who is told of changes, and send again what was refused",
     "doctor": "look for what is wrong with this installation, and how to put it right",
     "backup": "copy a server's memory while it runs",
     "settings": "show each setting, its value and where it came from",

@@ -25,7 +25,7 @@ from sokhoe import clock
 from sokhoe.errors import Busy, Conflict, Forbidden, Invalid, SignIn
 from sokhoe.fhir import decode, encode
 from sokhoe.settings import Settings
-from sokhoe.store import Entry, Fault, Keep, Store
+from sokhoe.store import Entry, Fault, Keep, Store, Version
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, hash_password, password_fits, same
 from sokhoe.trust.permits import scope_deeds
@@ -317,6 +317,27 @@ class Gate:
                 slug="invalid_token",
             )
         return self.session(_actor(value["actor"]), Purpose(value["purpose"]), address)
+
+    def author_of(self, version: Version) -> str:
+        """Reference of who wrote a version (`Device/…` for software)."""
+        return self._store.commits(version.commit - 1, limit=1)[0].author
+
+    def software(self, reference: str) -> Session | None:
+        """A session of registered software (`Device/client`) with what it is granted at this
+        moment, for what is sent to it unasked; None when it is not (or no longer) registered."""
+        client_id = reference.removeprefix("Device/")
+        client = self._store.kept("client", client_id)
+        if client is None or reference != f"Device/{client_id}":
+            return None
+        actor = Actor(
+            id=reference,
+            name=client["name"],
+            role=Role.SOFTWARE,
+            place=client["place"],
+            username=client_id,
+            scopes=tuple(client["scopes"]),
+        )
+        return self.session(actor)
 
     def revoke(self, token: str) -> None:
         """End an access token, everywhere."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
+from typing import Any
 
 from sokhoe import clock
 from sokhoe.clock import Instant
@@ -126,6 +127,26 @@ class Session:
             people = frozenset[str]().union(*map(_people, seen))
             self._record("R", tuple(one.ref for one in seen[:NAMED]), people)
         return seen
+
+    def may(self, deed: Deed, type: str) -> bool:
+        """Whether the actor may do this with any record of the type; leaves no line."""
+        return bool(self._scopes(deed, (type,)))
+
+    def sees(self, version: Version) -> bool:
+        """Whether the actor may read this version. Nothing is shown, so this leaves no line."""
+        scope = self._scopes(Deed.READ, (version.type,)).get(version.type)
+        return scope is not None and _within(scope, version.type, self._people_of(version))
+
+    def tell(self, named: Sequence[tuple[str, str, int]], note: str) -> list[Version]:
+        """Versions (type, id, number) that are about to be sent to this actor unasked: those he
+        may see now, with a line in the audit that says so. The others are left out."""
+        found = [self._store.read(*one) for one in named]
+        told = [one for one in found if one is not None and self.sees(one)]
+        if told:
+            people = frozenset[str]().union(*map(self._people_of, told))
+            refs = dict.fromkeys(one.ref for one in told[:NAMED])
+            self._record("R", tuple(refs), people, note=note)
+        return told
 
     def around(
         self,
@@ -325,7 +346,35 @@ class Session:
         """Sleep until something newer than `after` is there, at most `timeout` seconds."""
         return self._store.wait(after, timeout)
 
+    # -- a machine's own drawers -----------------------------------------------------------
+
+    def kept(self, kind: str, key: str) -> Any:
+        """What a room has kept for its own work beside the records; never health data."""
+        return self._store.kept(self._own(kind), key)
+
+    def all_kept(self, kind: str) -> dict[str, Any]:
+        return self._store.all_kept(self._own(kind))
+
+    def keep(self, *keeps: Keep) -> None:
+        """Change several of them, and marks of followers, in one transaction."""
+        for one in keeps:
+            self._own(one.key if one.kind == "mark" else one.kind)
+        self._store.keep(*keeps)
+
+    def _own(self, kind: str) -> str:
+        """A room opens only drawers that bear its name."""
+        if self.actor.role is not Role.MACHINE or not kind.startswith(f"{self.actor.room}."):
+            raise Forbidden(f"{kind} is not yours.", slug="drawer")
+        return kind
+
     # -- inside ----------------------------------------------------------------------------
+
+    def _people_of(self, version: Version) -> frozenset[str]:
+        """The people concerned; of a deletion those of whom the record was."""
+        if version.deleted and version.version > 1:
+            before = self._store.read(version.type, version.id, version.version - 1)
+            return _people(before) if before is not None else frozenset()
+        return _people(version)
 
     def _links(self, person: str) -> frozenset[str]:
         type, _, id = person.partition("/")

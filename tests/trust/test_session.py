@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sokhoe.errors import Conflict, Forbidden, Gone, Invalid, NotFound, Unsupported
-from sokhoe.trust import Actor, Delete, Gate, Put, Role, Session
+from sokhoe.trust import Actor, Delete, Gate, Keep, Put, Role, Session, mark
 from tests.worlds import a_patient, a_visit
 
 
@@ -209,3 +209,54 @@ def test_what_lies_around_is_within_bounds(gate: Gate, citizen: Session, patient
         )
     steward = as_role(gate, Role.STEWARD).around(["Patient/p1"], BY)
     assert [one.ref for one in steward.versions] == ["Patient/p1"]
+
+
+def test_what_is_sent_unasked_is_within_bounds_and_has_its_line(
+    gate: Gate, citizen: Session, patients: Any
+) -> None:
+    named = [("Patient", "p0", 1), ("Patient", "p1", 1), ("Patient", "p0", 9)]
+    assert [one.ref for one in citizen.tell(named, "told")] == ["Patient/p0"]
+    line = audit_of(gate, "Patient/p0")[0]
+    assert line["agent"][0]["name"] == "Người 0"
+    others = audit_of(gate, "Patient/p1")
+    assert "Người 0" not in {one["agent"][0]["name"] for one in others}
+    gate.machine("ops").commit([Delete("Patient", "p1"), Delete("Patient", "p0")])
+    gone = [("Patient", "p0", 2), ("Patient", "p1", 2)]
+    assert [one.ref for one in citizen.tell(gone, "told")] == ["Patient/p0"]
+    assert as_role(gate, Role.STATISTICIAN).tell(named, "told") == []
+
+
+def test_a_room_opens_only_its_own_drawers(gate: Gate) -> None:
+    exchange = gate.machine("exchange")
+    exchange.keep(Keep("exchange.x", "1", {"a": 1}), mark("exchange.y", 3))
+    assert exchange.kept("exchange.x", "1") == {"a": 1}
+    assert exchange.all_kept("exchange.x") == {"1": {"a": 1}}
+    assert exchange.mark_of("exchange.y") == 3
+    for kind in ("secret", "client", "people.x"):
+        with pytest.raises(Forbidden):
+            exchange.kept(kind, "server")
+        with pytest.raises(Forbidden):
+            exchange.all_kept(kind)
+        with pytest.raises(Forbidden):
+            exchange.keep(Keep(kind, "server", None))
+    with pytest.raises(Forbidden):
+        exchange.keep(mark("people", 3))
+    with pytest.raises(Forbidden):
+        as_role(gate, Role.DOCTOR).kept("exchange.x", "1")
+
+
+def test_a_registered_client_has_what_it_is_granted_now(gate: Gate) -> None:
+    gate.add_client("lab", "Labor", ["system/Patient.crs"])
+    session = gate.software("Device/lab")
+    assert session is not None
+    version = session.commit([Put(a_patient("q"))]).versions[0]
+    assert gate.author_of(version) == "Device/lab"
+    assert session.sees(version)
+    client = gate.memory.kept("client", "lab")
+    gate.memory.keep(Keep("client", "lab", {**client, "scopes": ["system/Observation.rs"]}))
+    narrowed = gate.software("Device/lab")
+    assert narrowed is not None
+    assert not narrowed.sees(version)
+    gate.memory.keep(Keep("client", "lab", None))
+    assert gate.software("Device/lab") is None
+    assert gate.software("Practitioner/1") is None

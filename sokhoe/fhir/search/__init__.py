@@ -25,6 +25,7 @@ from sokhoe.fhir.search.extraction import (
 from sokhoe.fhir.search.fold import fold
 from sokhoe.fhir.search.following import references
 from sokhoe.fhir.search.hashing import key
+from sokhoe.fhir.search.matching import matches
 from sokhoe.fhir.search.parsing import parse_query
 from sokhoe.fhir.search.query import (
     Condition,
@@ -70,6 +71,7 @@ __all__ = [
     "fold",
     "key",
     "main_dates",
+    "matches",
     "parse_query",
     "patient_parameters",
     "prefix",
