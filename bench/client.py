@@ -6,12 +6,14 @@ is read by its Content-Length. Loopback only.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from queue import Empty
+from urllib.parse import quote, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Result:
     failures: int
     p50: float
     p95: float
+    clients: int = 1
 
     @property
     def rate(self) -> float:
@@ -34,9 +37,10 @@ def request(
 ) -> bytes:
     """The bytes of one HTTP/1.1 request."""
     parts = urlsplit(url)
-    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    path = quote(parts.path + (f"?{parts.query}" if parts.query else ""), "/?&=:,%$+*")
+    bearer = f"Authorization: Bearer {token}\r\n" if token else ""
     head = (
-        f"{method} {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{bearer}"
         f"Content-Type: {kind}\r\nAccept: application/fhir+json\r\nContent-Length: {len(body)}\r\n"
         "Prefer: return=minimal\r\n\r\n"
     )
@@ -57,7 +61,7 @@ def run(url: str, requests: Sequence[bytes], clients: int, seconds: float = 0) -
     ]
     for worker in workers:
         worker.start()
-    found = [queue.get(timeout=900) for _ in workers]
+    found = [_next(queue, workers) for _ in workers]  # type: ignore[no-untyped-call]
     took = time.perf_counter() - started
     for worker in workers:
         worker.join()
@@ -68,7 +72,17 @@ def run(url: str, requests: Sequence[bytes], clients: int, seconds: float = 0) -
         sum(failures for _, failures in found),
         latencies[len(latencies) // 2] * 1000,
         latencies[int(len(latencies) * 0.95)] * 1000,
+        clients,
     )
+
+
+def _next(queue, workers):  # type: ignore[no-untyped-def]
+    """The next client's answer; a client that ended without one ends the run."""
+    while True:
+        with contextlib.suppress(Empty):
+            return queue.get(timeout=2)
+        if any(worker.exitcode for worker in workers):
+            raise SystemExit("a client ended without a result; the server may have died")
 
 
 def _client(address, requests, seconds, queue) -> None:  # type: ignore[no-untyped-def]
@@ -91,8 +105,15 @@ def _client(address, requests, seconds, queue) -> None:  # type: ignore[no-untyp
     queue.put((latencies, failures))
 
 
+def _ended(what: str) -> SystemExit:
+    return SystemExit(f"the server closed the connection {what}; did it die?")
+
+
 def _answer(stream) -> int:  # type: ignore[no-untyped-def]
-    status = int(stream.readline().split(b" ", 2)[1])
+    first = stream.readline()
+    if not first:
+        raise _ended("without an answer")
+    status = int(first.split(b" ", 2)[1])
     length = 0
     chunked = False
     while (line := stream.readline()) not in {b"\r\n", b""}:

@@ -18,6 +18,7 @@ Structs are made when a type is first met, so memory grows only with the types i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from operator import attrgetter
@@ -104,7 +105,7 @@ def _resources_of(value: Any) -> Iterator[dict[str, Any]]:
 
 def _fits_own_type(resource: dict[str, Any]) -> bool:
     kind = resource["resourceType"]
-    _pour(resource, _structs.get(kind) or _struct(kind))
+    _pour(resource, _ready.get(kind) or _made_ready(kind))
     return True
 
 
@@ -114,6 +115,7 @@ def _pour(value: Any, struct: Any) -> None:
 
 
 _structs: dict[str, Any] = {}
+_ready: dict[str, Any] = {}
 _lock = RLock()
 _in_making: set[str] = set()
 
@@ -132,6 +134,24 @@ def _struct(name: str, targets: int = -1) -> Any:
             finally:
                 _in_making.discard(name)
         return _structs[key]
+
+
+def _made_ready(name: str, targets: int = -1) -> Any:
+    """A struct that any thread may pour into.
+
+    msgspec works out what a struct holds at its first use, and hangs the half-made result on the
+    class before it has finished: a second thread that pours into the same class meanwhile reads
+    memory that is not filled yet, and the process dies (seen with msgspec 0.22). So the
+    first use is made here, by one thread at a time, and only then do others get the struct.
+    """
+    key = f"{name} {targets}" if targets >= 0 else name
+    with _lock:
+        if key not in _ready:
+            struct = _struct(name, targets)
+            with contextlib.suppress(msgspec.ValidationError):
+                _pour({}, struct)
+            _ready[key] = struct
+        return _ready[key]
 
 
 def _make(structure: Structure, targets: int) -> Any:
@@ -240,7 +260,7 @@ def _later(name: str, targets: int) -> Check:
 
     def later(value: Any) -> bool:
         nonlocal struct
-        struct = struct or _struct(name, targets)
+        struct = struct or _made_ready(name, targets)
         _pour(value, struct)
         return True
 
