@@ -5,17 +5,17 @@ I keep files as they came and what became of them. I may ask fhir, trust, web an
 I never hold a national format: a country pack brings the kinds of files it can read.
 """
 
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
-from sokhoe.exchange import fhir_api, jobs, oauth
+from sokhoe.exchange import fhir_api, jobs, oauth, subscriptions
 from sokhoe.exchange.seams import FileKind, Label, Problem, Translated
 from sokhoe.exchange.subscriptions import Overview, Subscriptions, overview, send_again
 from sokhoe.exchange.tray import Slip, Tray, receive, slips
 from sokhoe.web import Site
 
 
-def routes(site: Site) -> list[Route]:
-    return [*fhir_api.routes(), *oauth.routes()]
+def routes(site: Site) -> list[BaseRoute]:
+    return [*subscriptions.routes(), *fhir_api.routes(), *oauth.routes()]
 
 
 def followers(site: Site) -> list[Tray | Subscriptions | jobs.Worker]:

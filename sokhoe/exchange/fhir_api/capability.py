@@ -42,6 +42,13 @@ def statement(base: str, conditional_delete: str = "single") -> bytes:
             "format": ["application/fhir+json", "json"],
             "rest": [
                 {
+                    "extension": [
+                        {
+                            "url": "http://hl7.org/fhir/StructureDefinition/"
+                            "capabilitystatement-websocket",
+                            "valueUri": f"{base.replace('http', 'ws', 1)}/websocket",
+                        }
+                    ],
                     "mode": "server",
                     "security": {
                         "cors": False,

@@ -11,6 +11,9 @@ from __future__ import annotations
 from sokhoe.exchange.subscriptions.addresses import Resolve, listed, resolve
 from sokhoe.exchange.subscriptions.board import Board, State, Subscribed
 from sokhoe.exchange.subscriptions.care import Overview, overview, send_again
+from sokhoe.exchange.subscriptions.listening import routes
+from sokhoe.exchange.subscriptions.looking import events_again, status_of
+from sokhoe.exchange.subscriptions.notices import Kind
 from sokhoe.exchange.subscriptions.posting import Postman
 from sokhoe.exchange.subscriptions.watching import FOLLOWER, Watcher
 from sokhoe.web import Site
@@ -18,12 +21,16 @@ from sokhoe.web import Site
 __all__ = [
     "FOLLOWER",
     "Board",
+    "Kind",
     "Overview",
     "State",
     "Subscribed",
     "Subscriptions",
+    "events_again",
     "overview",
+    "routes",
     "send_again",
+    "status_of",
 ]
 THIS_MACHINE = frozenset(
     {"localhost", "127.0.0.1"}

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from sokhoe.errors import NotFound, Unsupported
 from sokhoe.exchange.fhir_api.calls import Call, Handler, answer, endpoint
-from sokhoe.exchange.fhir_api.operations import document, everything, export, meta
+from sokhoe.exchange.fhir_api.operations import document, everything, export, meta, subscription
 from sokhoe.exchange.fhir_api.operations.arguments import (
     Arguments,
     Parameter,
@@ -41,6 +41,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *everything.OPERATIONS,
     *export.OPERATIONS,
     *meta.OPERATIONS,
+    *subscription.OPERATIONS,
 )
 
 
