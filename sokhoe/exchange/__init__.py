@@ -18,11 +18,17 @@ def routes(site: Site) -> list[BaseRoute]:
     return [*subscriptions.routes(), *fhir_api.routes(), *oauth.routes()]
 
 
+def _worker(site: Site) -> jobs.Worker:
+    drawer = jobs.drawer(site.gate, site.settings)
+    requests = fhir_api.Later(drawer, site, fhir_api.routes())
+    return jobs.worker(site.gate, site.settings, {"request": requests})
+
+
 def followers(site: Site) -> list[Tray | Subscriptions | jobs.Worker]:
     """Subscriptions; the worker of long jobs; the tray where a pack brings files to read."""
     kinds = site.pack.seam("exchange.file_kinds")
     trays = [Tray(site.gate, kinds)] if kinds else []
-    return [*trays, Subscriptions(site), jobs.worker(site.gate, site.settings)]
+    return [*trays, Subscriptions(site), _worker(site)]
 
 
 __all__ = [

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -30,6 +31,7 @@ from sokhoe.trust.gate import Gate
 from sokhoe.trust.session import Session
 
 JOB = "job"
+STEP = "job-step"
 LEASE = 60_000_000
 SECOND = 1_000_000
 MOST_OPEN = 20  # of everybody together
@@ -90,7 +92,13 @@ class Jobs:
 
     # -- for who asks ----------------------------------------------------------------------
 
-    def open(self, session: Session, kind: str, request: str, ask: Mapping[str, Any]) -> Job:
+    def draw(self) -> str:
+        """An id nobody can guess, for a job whose files must lie there before it is taken on."""
+        return secrets.token_hex(16)
+
+    def open(
+        self, session: Session, kind: str, request: str, ask: Mapping[str, Any], *, id: str = ""
+    ) -> Job:
         """Take on a job. Raises Busy (429) when this actor, or the server, has too many."""
         with _turn:
             others = [one for one in self.all() if one.open]
@@ -106,7 +114,7 @@ class Jobs:
                 )
             now = clock.now()
             job = Job(
-                id=secrets.token_hex(16),
+                id=id or self.draw(),
                 kind=kind,
                 owner=session.actor,
                 purpose=session.purpose,
@@ -180,7 +188,34 @@ class Jobs:
         return self.save(job, state=State.FAILED, failure=failure, status=error.status)
 
     def forget(self, job: Job) -> None:
+        self.forget_steps(job)
         self._store.keep(Keep(JOB, job.id, None))
+
+    # -- steps that must be done once --------------------------------------------------------
+
+    @contextmanager
+    def noting(self, job: Job, step: int, session: Session) -> Iterator[None]:
+        """What the session commits meanwhile is noted as this step of the job, in the same
+        transaction: after a crash `written` knows whether the step was done."""
+
+        def note(refs: Sequence[str]) -> tuple[Keep, ...]:
+            return (Keep(STEP, f"{job.id}/{step}", list(refs)),)
+
+        session.noting = note
+        try:
+            yield
+        finally:
+            session.noting = None
+
+    def written(self, job: Job, step: int) -> str:
+        """The reference of what a step wrote first; "" when it wrote nothing yet."""
+        refs = self._store.kept(STEP, f"{job.id}/{step}")
+        return str(refs[0]) if refs else ""
+
+    def forget_steps(self, job: Job) -> None:
+        keys = [key for key in self._store.all_kept(STEP) if key.startswith(f"{job.id}/")]
+        if keys:
+            self._store.keep(*(Keep(STEP, key, None) for key in keys))
 
     def session(self, job: Job) -> Session:
         """The owner's session, with what he may today. Raises Forbidden when he is gone."""

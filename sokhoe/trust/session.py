@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -63,6 +63,8 @@ class Session:
         self.actor = actor
         self.purpose = purpose
         self.address = address
+        # what is to be kept with each commit, given the references it writes (see jobs.py)
+        self.noting: Callable[[Sequence[str]], Sequence[Keep]] | None = None
         self._store = store
         self._secret = secret
 
@@ -257,6 +259,8 @@ class Session:
         )
         if author is not None and self.actor.role is not Role.MACHINE:
             raise Forbidden("Only a machine may write in another's name.", slug="author")
+        if self.noting is not None:
+            keeps = [*keeps, *self.noting([_ref(change) for change in changes])]
         return self._store.commit(
             changes, author=author or self.actor.id, entry=entry, keeps=keeps, stills=stills
         )

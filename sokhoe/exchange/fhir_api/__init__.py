@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from sokhoe.exchange.fhir_api import interactions as verbs
 from sokhoe.exchange.fhir_api import jobs, operations, writing
-from sokhoe.exchange.fhir_api.bundles import post_bundle
-from sokhoe.exchange.fhir_api.calls import Call, answer, endpoint
+from sokhoe.exchange.fhir_api.bundles import entries_of, post_bundle
+from sokhoe.exchange.fhir_api.calls import Call, Endpoint, answer, endpoint
 from sokhoe.exchange.fhir_api.capability import statement
+from sokhoe.exchange.fhir_api.later import Later, later, take, wanted
 
 
 def metadata(call: Call) -> Response:
     return answer(statement(call.base, call.site.settings.conditional_delete))
 
 
-def routes() -> list[Route]:
+def bundle(call: Call) -> Response:
+    """A batch may be answered later; a transaction is one commit and takes no time to speak of."""
+    if wanted(call) and not call.replayed and call.resource().get("type") == "batch":
+        entries_of(call.resource())
+        return take(call)
+    return post_bundle(call)
+
+
+def routes() -> list[Endpoint]:
     """Fixed paths first, since `/fhir/{type}` would take `/fhir/metadata` for a type."""
     return [
-        endpoint("/fhir", {"POST": post_bundle}),
-        endpoint("/fhir/", {"POST": post_bundle}),
+        endpoint("/fhir", {"POST": bundle}),
+        endpoint("/fhir/", {"POST": bundle}),
         endpoint("/fhir/metadata", {"GET": metadata}),
-        endpoint("/fhir/_history", {"GET": verbs.history}),
+        endpoint("/fhir/_history", {"GET": later(verbs.history)}),
         *jobs.routes(),
         *operations.routes(),
         endpoint(
             "/fhir/{type}",
             {
-                "GET": verbs.search,
+                "GET": later(verbs.search),
                 "POST": writing.create,
                 "PUT": writing.update_by,
                 "PATCH": writing.patch_by,
                 "DELETE": writing.delete_by,
             },
         ),
-        endpoint("/fhir/{type}/_search", {"POST": verbs.search_by_post, "GET": verbs.search}),
-        endpoint("/fhir/{type}/_history", {"GET": verbs.history}),
+        endpoint(
+            "/fhir/{type}/_search",
+            {"POST": later(verbs.search_by_post), "GET": later(verbs.search)},
+        ),
+        endpoint("/fhir/{type}/_history", {"GET": later(verbs.history)}),
         endpoint(
             "/fhir/{type}/{id}",
             {
@@ -46,6 +57,9 @@ def routes() -> list[Route]:
                 "DELETE": writing.delete,
             },
         ),
-        endpoint("/fhir/{type}/{id}/_history", {"GET": verbs.history}),
+        endpoint("/fhir/{type}/{id}/_history", {"GET": later(verbs.history)}),
         endpoint("/fhir/{type}/{id}/_history/{version}", {"GET": verbs.vread}),
     ]
+
+
+__all__ = ["Later", "metadata", "routes"]

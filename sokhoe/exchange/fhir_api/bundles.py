@@ -46,6 +46,21 @@ def post_bundle(call: Call) -> Response:
     bundle = call.resource()
     if bundle.get("resourceType") != "Bundle":
         raise Invalid("Only a Bundle can be posted to the base address.", location="resourceType")
+    entries = entries_of(bundle)
+    kind = bundle.get("type")
+    if kind == "transaction":
+        return answer(transaction(call, entries))
+    if kind == "batch":
+        return answer(batch(call, entries))
+    raise Invalid(
+        f"Bundle.type is {kind!r}; this address carries out 'transaction' and 'batch'.",
+        location="Bundle.type",
+        code="value",
+    )
+
+
+def entries_of(bundle: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries of a Bundle. Raises Invalid for what is no list of them, or too long."""
     entries = bundle.get("entry", [])
     if not isinstance(entries, list) or any(not isinstance(one, dict) for one in entries):
         raise Invalid("Bundle.entry must be a list of entries.", location="Bundle.entry")
@@ -57,16 +72,7 @@ def post_bundle(call: Call) -> Response:
             status=413,
             code="too-costly",
         )
-    kind = bundle.get("type")
-    if kind == "transaction":
-        return answer(transaction(call, entries))
-    if kind == "batch":
-        return answer(batch(call, entries))
-    raise Invalid(
-        f"Bundle.type is {kind!r}; this address carries out 'transaction' and 'batch'.",
-        location="Bundle.type",
-        code="value",
-    )
+    return entries
 
 
 def transaction(call: Call, entries: list[dict[str, Any]], first: int = 0) -> dict[str, Any]:
@@ -107,17 +113,40 @@ def transaction(call: Call, entries: list[dict[str, Any]], first: int = 0) -> di
 
 def batch(call: Call, entries: list[dict[str, Any]]) -> dict[str, Any]:
     """Carry out each entry for itself; a failed one leaves the others standing."""
-    by_method: dict[int, dict[str, Any]] = {}
-    order = sorted(range(len(entries)), key=lambda at: _rank(entries[at]))
-    for index in order:
-        try:
-            by_method[index] = transaction(call, [entries[index]], index)["entry"][0]
-        except SokhoeError as error:
-            by_method[index] = {
-                "response": {"status": str(error.status), "outcome": error.outcome()}
-            }
-    answers = [by_method[index] for index in range(len(entries))]
+    done = {index: carry_out(call, entries[index], index) for index in order(entries)}
+    answers = [done[index] for index in range(len(entries))]
     return {"resourceType": "Bundle", "type": "batch-response", "entry": answers}
+
+
+def order(entries: list[dict[str, Any]]) -> list[int]:
+    """The order in which a batch is worked off."""
+    return sorted(range(len(entries)), key=lambda at: _rank(entries[at]))
+
+
+def carry_out(call: Call, entry: dict[str, Any], index: int) -> dict[str, Any]:
+    """One entry of a batch, the `index`-th; its answer, or why it was refused."""
+    try:
+        found: dict[str, Any] = transaction(call, [entry], index)["entry"][0]
+    except SokhoeError as error:
+        return {"response": {"status": str(error.status), "outcome": error.outcome()}}
+    return found
+
+
+def told_again(call: Call, ref: str) -> dict[str, Any]:
+    """The answer of an entry that was carried out before the server stopped; `ref` is what it
+    wrote."""
+    type, _, id = ref.partition("/")
+    try:
+        version = call.session.read(type, id)
+    except SokhoeError:
+        return {"response": {"status": "204 No Content"}}
+    response = {
+        "status": "201 Created" if version.version == 1 else "200 OK",
+        "location": f"{version.ref}/_history/{version.version}",
+        "etag": etag(version),
+        "lastModified": clock.iso(version.at),
+    }
+    return {"fullUrl": f"{call.base}/{version.ref}", "response": response}
 
 
 def plan(session: Session, entry: dict[str, Any], index: int) -> Step:

@@ -34,13 +34,14 @@ _ANY = {"*/*", "application/*", ""}
 class Call:
     """A FHIR request whose body has been read; `session` is asked for when first needed."""
 
-    def __init__(self, request: Request, body: bytes) -> None:
+    def __init__(self, request: Request, body: bytes, session: Session | None = None) -> None:
         self.request = request
         self.body = body
         self.site: Site = request.app.state.site
         self.base = f"{self.site.settings.url}/fhir"
         self.prefer = _prefer(request.headers.get("prefer", ""))
-        self._session: Session | None = None
+        self._session = session
+        self.replayed = session is not None  # by the worker, in its sender's name
 
     @property
     def session(self) -> Session:
@@ -91,9 +92,15 @@ class Call:
 Handler = Callable[[Call], Response]
 
 
+class Endpoint(Route):
+    """A route that knows its handlers, so that a kept request can be carried out later."""
+
+    handlers: dict[str, Handler]
+
+
 def endpoint(
     path: str, handlers: dict[str, Handler], accepts: frozenset[str] = frozenset()
-) -> Route:
+) -> Endpoint:
     """A route with one handler for each method; other methods get an OperationOutcome.
     `accepts`: media types that it answers with besides JSON."""
 
@@ -119,7 +126,9 @@ def endpoint(
             return failure(SokhoeError("Something went wrong on our side.", slug="failure"))
 
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-    return Route(path, answer, methods=methods)
+    route = Endpoint(path, answer, methods=methods)
+    route.handlers = handlers
+    return route
 
 
 def _check_accept(request: Request, more: frozenset[str]) -> None:

@@ -13,39 +13,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.responses import FileResponse, Response, StreamingResponse
-from starlette.routing import Route
 
 from sokhoe.errors import NotFound
-from sokhoe.exchange.fhir_api.calls import Call, answer, endpoint, http_date
-from sokhoe.exchange.jobs import Folder, Job, Jobs, State, drawer, manifest, plain_bytes, root
+from sokhoe.exchange.fhir_api.calls import Call, Endpoint, answer, endpoint, http_date
+from sokhoe.exchange.fhir_api.later import result
+from sokhoe.exchange.fhir_api.taking import NDJSON, address, folder_of, information, jobs_of
+from sokhoe.exchange.jobs import Job, State, manifest, plain_bytes
 
-NDJSON = "application/fhir+ndjson"
 RETRY_SECONDS = 2
 _NDJSON_TYPES = frozenset({NDJSON, "application/ndjson", "application/x-ndjson"})
-
-
-def jobs_of(call: Call) -> Jobs:
-    return drawer(call.site.gate, call.site.settings)
-
-
-def address(call: Call, job: Job) -> str:
-    return f"{call.base}/$job/{job.id}"
-
-
-def accepted(call: Call, job: Job) -> Response:
-    """The answer to who asked for long work: where he may look how far it is."""
-    return answer(
-        _information("The work is accepted; look at Content-Location how far it is."),
-        status=202,
-        headers={"Content-Location": address(call, job)},
-    )
 
 
 def status(call: Call) -> Response:
     job = jobs_of(call).find(call.session, call.path["job"])
     if job.open:
         headers = {"X-Progress": progress(job), "Retry-After": str(RETRY_SECONDS)}
-        return answer(_information(progress(job)), status=202, headers=headers)
+        return answer(information(progress(job)), status=202, headers=headers)
     if job.state is State.FAILED:
         return answer(dict(job.failure), status=job.status)
     headers = {"Expires": http_date(job.until)}
@@ -61,9 +44,9 @@ def cancel(call: Call) -> Response:
     jobs = jobs_of(call)
     job = jobs.find(call.session, call.path["job"])
     jobs.cancel(job)
-    Folder(root(call.site.settings), job.id).remove()
+    folder_of(call, job).remove()
     call.session.note("D", "", f"{job.kind} {job.id} ended by its owner")
-    return answer(_information("The job is ended and its files are removed."), status=202)
+    return answer(information("The job is ended and its files are removed."), status=202)
 
 
 def file(call: Call) -> Response:
@@ -71,7 +54,7 @@ def file(call: Call) -> Response:
     job = jobs_of(call).find(call.session, call.path["job"])
     listed = {one["name"]: one for one in job.result.get("files", [])}
     name = call.path["file"]
-    path = Folder(root(call.site.settings), job.id).whole(name)
+    path = folder_of(call, job).whole(name)
     if name not in listed or not path.is_file():
         raise NotFound(f"This job has no file {name}.", slug="no-file")
     call.session.note("R", "", f"{job.kind} {job.id} file {name} fetched")
@@ -88,17 +71,21 @@ def file(call: Call) -> Response:
     return StreamingResponse(plain_bytes(path), media_type=NDJSON, headers=headers)
 
 
-def _information(text: str) -> dict[str, Any]:
-    issue = {"severity": "information", "code": "informational", "diagnostics": text}
-    return {"resourceType": "OperationOutcome", "issue": [issue]}
+def _answer_of(call: Call, job: Job) -> dict[str, Any]:
+    return result(job, folder_of(call, job))
+
+
+def _manifest_of(call: Call, job: Job) -> dict[str, Any]:
+    return manifest(job, address(call, job))
 
 
 RESULTS: Mapping[str, Callable[[Call, Job], dict[str, Any]]] = {
-    "export": lambda call, job: manifest(job, address(call, job)),
+    "export": _manifest_of,
+    "request": _answer_of,
 }
 
 
-def routes() -> list[Route]:
+def routes() -> list[Endpoint]:
     return [
         endpoint("/fhir/$job/{job}", {"GET": status, "DELETE": cancel}),
         endpoint("/fhir/$job/{job}/{file}", {"GET": file}, accepts=_NDJSON_TYPES),

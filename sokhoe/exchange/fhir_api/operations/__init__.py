@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from starlette.responses import Response
-from starlette.routing import Route
 
 from sokhoe.errors import NotFound, Unsupported
-from sokhoe.exchange.fhir_api.calls import Call, Handler, answer, endpoint
+from sokhoe.exchange.fhir_api import later
+from sokhoe.exchange.fhir_api.calls import Call, Endpoint, Handler, answer, endpoint
 from sokhoe.exchange.fhir_api.operations import document, everything, export, meta, subscription
 from sokhoe.exchange.fhir_api.operations.arguments import (
     Arguments,
@@ -45,7 +45,7 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def routes() -> list[Route]:
+def routes() -> list[Endpoint]:
     """To stand before `/fhir/{type}` and `/fhir/{type}/{id}`, which would take `$…` for a name."""
     handlers: dict[str, Handler] = {"GET": run, "POST": run}
     return [
@@ -69,6 +69,8 @@ def run(call: Call) -> Response:
             slug="method",
             status=405,
         )
+    if not operation.long and later.wanted(call) and not call.replayed:
+        return later.take(call)
     entries = from_query(operation.parameters, call.pairs)
     if post and call.body:
         entries = [*entries, *from_body(operation.parameters, call.resource())]

@@ -18,9 +18,9 @@ from starlette.responses import Response
 
 from sokhoe import clock
 from sokhoe.errors import Invalid, Unsupported
-from sokhoe.exchange.fhir_api.jobs import NDJSON, accepted, jobs_of
 from sokhoe.exchange.fhir_api.operations.arguments import Arguments, Parameter
 from sokhoe.exchange.fhir_api.operations.operation import Operation, OperationCall
+from sokhoe.exchange.fhir_api.taking import NDJSON, accepted, jobs_of
 from sokhoe.fhir import TYPES, parse_query, top_elements
 
 FORMATS = frozenset({NDJSON, "application/ndjson", "ndjson"})
@@ -161,6 +161,7 @@ OPERATIONS: tuple[Operation, ...] = (
         export,
         PARAMETERS,
         system=True,
+        long=True,
         summary="Everything this client may read, as NDJSON; asynchronous.",
     ),
     Operation(
@@ -170,6 +171,7 @@ OPERATIONS: tuple[Operation, ...] = (
         OF_PATIENTS,
         type=True,
         types=frozenset({"Patient"}),
+        long=True,
         summary="The compartments of all patients, as NDJSON; asynchronous.",
     ),
     Operation(
@@ -179,6 +181,7 @@ OPERATIONS: tuple[Operation, ...] = (
         OF_PATIENTS,
         instance=True,
         types=frozenset({"Group"}),
+        long=True,
         summary="The compartments of a group's members, as NDJSON; asynchronous.",
     ),
 )

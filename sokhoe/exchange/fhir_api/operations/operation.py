@@ -44,6 +44,8 @@ class Operation:
 
     `types` are those for which it may be called (at type or instance level), None for all.
     One that `affects_state` is called by POST only; the others by GET as well.
+    A `long` one makes a job of its own of what it is asked; any other is made one, as it stands,
+    for a caller who prefers that (`Prefer: respond-async`).
     The handler answers with a resource (Parameters included) or with a finished Response.
     """
 
@@ -56,6 +58,7 @@ class Operation:
     instance: bool = False
     types: frozenset[str] | None = None
     affects_state: bool = False
+    long: bool = False
     summary: str = ""
 
     def stands_at(self, type: str | None, id: str | None) -> bool:
