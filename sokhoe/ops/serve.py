@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import gc
 import socket
 
 import uvicorn
@@ -31,6 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
 def serve(app: Starlette, settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; followers stop and the memory closes before it returns."""
     faulthandler.enable()  # a crash in a library must leave its place in the log
+    # A bundle is tens of thousands of objects, none of them in a circle: looking for circles after
+    # every 700 took a quarter of an import (391 -> 249 us of CPU a resource).
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     uvicorn.run(
         app,
         host=settings.host,

@@ -21,7 +21,6 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from sokhoe.errors import Conflict, Unavailable
-from sokhoe.fhir import search
 from sokhoe.store import binary, planning, rows, schema, upgrading
 from sokhoe.store.copying import TABLES, Fill, copy
 from sokhoe.store.indexing import Link
@@ -34,7 +33,7 @@ from sokhoe.store.searching import COLUMNS, Reader, Rows
 from sokhoe.store.shapes import Scope
 from sokhoe.store.sqlgen import Asking
 from sokhoe.store.sqlite import MIGRATIONS, SqliteStore
-from sokhoe.store.sqlstore import PACKED_AGAIN, SqlStore
+from sokhoe.store.sqlstore import PACKED_AGAIN, Names, SqlStore
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -55,7 +54,7 @@ PLANNER = (
 _STANDING = (
     f"SELECT {COLUMNS}, r.content FROM unnest(?::bigint[], ?::smallint[], ?::text[]) "
     "AS u(self, type, id) CROSS JOIN LATERAL (SELECT * FROM res WHERE res.self=u.self "
-    "AND res.type=u.type AND res.id=u.id ORDER BY res.version DESC LIMIT 1) r"
+    "ORDER BY res.version DESC LIMIT 1) r WHERE r.type=u.type AND r.id=u.id"
 )
 # The hashes that many records have, and in which part of them they are.
 _COMMON = (
@@ -221,13 +220,11 @@ class PostgresStore(SqlStore):
                 self._writer.execute("SET LOCAL synchronous_commit=off")
             yield _reader(self._writer)
 
-    def _standing(self, read: Reader, names: set[planning.Name]) -> dict[planning.Name, Standing]:
+    def _standing(self, read: Reader, names: Names) -> dict[planning.Name, Standing]:
         if not names:
             return {}
-        listed = sorted(names)
-        keys = [search.key(f"{type}/{id}") for type, id in listed]
-        codes, ids = [TYPE_CODES[type] for type, _ in listed], [id for _, id in listed]
-        stands = [self._stands(row) for row in read(_STANDING, (keys, codes, ids))]
+        codes, ids = [TYPE_CODES[type] for type, _ in names], [id for _, id in names]
+        stands = [self._stands(row) for row in read(_STANDING, (list(names.values()), codes, ids))]
         return {(one.version.type, one.version.id): one for one in stands}
 
     def _write(self, plan: Plan) -> None:

@@ -60,7 +60,8 @@ class Reading(ABC):
     def read(self, type: str, id: str, version: int | None = None) -> Version | None:
         code = TYPE_CODES.get(type, 0)
         name = (search.key(f"{type}/{id}"), code, id)
-        text = f"SELECT {COLUMNS} FROM res r WHERE r.self=? AND r.type=? AND r.id=? "
+        # + 0 hides the type from a planner that would read all of its index as well
+        text = f"SELECT {COLUMNS} FROM res r WHERE r.self=? AND r.type+0=? AND r.id=? "
         if version is None:
             rows = self._read(text + "ORDER BY r.version DESC LIMIT 1", name)
         else:
@@ -116,7 +117,8 @@ class Reading(ABC):
     ) -> Page:
         tests = [in_scope(self.dialect.asking(scope), scope)]
         if type is not None:
-            tests.append(sql("r.type={}", TYPE_CODES.get(type, 0)))
+            column = "r.type" if id is None else "r.type+0"
+            tests.append(sql(f"{column}={{}}", TYPE_CODES.get(type, 0)))
         if id is not None:
             tests += [sql("r.self={}", search.key(f"{type}/{id}")), sql("r.id={}", id)]
         if since is not None:

@@ -18,17 +18,17 @@ from typing import Any, ClassVar
 import apsw
 
 from sokhoe.errors import Busy, Unavailable
-from sokhoe.store import rows, schema, upgrading
+from sokhoe.store import planning, rows, schema, upgrading
 from sokhoe.store.copying import Fill, copy
 from sokhoe.store.indexing import Link
 from sokhoe.store.layout import dated
 from sokhoe.store.pieces import Sql
-from sokhoe.store.planning import TYPE_CODES, Plan
+from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES, Plan, Standing
 from sokhoe.store.rows import Indexed
-from sokhoe.store.searching import Reader, Rows
+from sokhoe.store.searching import COLUMNS, Reader, Rows
 from sokhoe.store.shapes import Scope
 from sokhoe.store.sqlgen import Asking
-from sokhoe.store.sqlstore import PACKED_AGAIN, SqlStore
+from sokhoe.store.sqlstore import PACKED_AGAIN, Names, SqlStore
 
 log = logging.getLogger("sokhoe.store")
 
@@ -185,6 +185,23 @@ class SqliteStore(SqlStore):
             self._unsynced.clear()
         else:
             self._sync_soon()
+
+    def _standing(self, read: Reader, names: Names) -> dict[planning.Name, Standing]:
+        keys = list(names.values())
+        found = {}
+        for at in range(0, len(keys), INLINE):
+            some = keys[at : at + INLINE]
+            marks = ", ".join("?" * len(some))
+            rows = read(
+                f"SELECT {COLUMNS}, r.content FROM res r WHERE r.self IN ({marks}) AND r.version="
+                "(SELECT max(n.version) FROM res n WHERE n.self=r.self)",
+                tuple(some),
+            )
+            for row in rows:
+                name = (TYPE_NAMES[row[2]], row[3])
+                if name in names:
+                    found[name] = self._stands(row)
+        return found
 
     def _write(self, plan: Plan) -> None:
         many = self._writer.executemany

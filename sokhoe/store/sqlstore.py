@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from sokhoe.store.folding import Folding, restored
 from sokhoe.store.planning import TYPE_CODES, Heads, Plan, Standing, Work
 from sokhoe.store.reading import Reading, kept_in
 from sokhoe.store.rows import Indexed
-from sokhoe.store.searching import COLUMNS, Reader, Search
+from sokhoe.store.searching import Reader, Search
 from sokhoe.store.shapes import (
     Change,
     Entry,
@@ -37,6 +37,9 @@ log = logging.getLogger("sokhoe.store")
 
 PACKED_AGAIN = 20_000  # at most so many; there are hardly more, since SAMPLES come first
 SAMPLES = 2_000  # from so many versions on there is enough to make a dictionary from
+
+
+Names = Mapping[planning.Name, int]
 
 
 class SqlStore(Reading):
@@ -196,22 +199,15 @@ class SqlStore(Reading):
     def _started(self, read: Reader, works: Sequence[Work]) -> Plan:
         """A plan with all that the group has to know of what stands."""
         heads = _heads(read)
-        names = {change.name for work in works for change in work.changes}
+        names = {change.name: change.self_key for work in works for change in work.changes}
         drawers = {(keep.kind, keep.key) for work in works for keep in work.keeps}
         kept = {drawer: kept_in(read, *drawer) for drawer in drawers}
         return Plan(heads, self._standing(read, names), kept)
 
-    def _standing(self, read: Reader, names: set[planning.Name]) -> dict[planning.Name, Standing]:
-        found = {}
-        for type, id in names:
-            rows = read(
-                f"SELECT {COLUMNS}, r.content FROM res r WHERE r.self=? AND r.type=? AND r.id=? "
-                "ORDER BY r.version DESC LIMIT 1",
-                (search.key(f"{type}/{id}"), TYPE_CODES[type], id),
-            )
-            for row in rows:
-                found[type, id] = self._stands(row)
-        return found
+    @abstractmethod
+    def _standing(self, read: Reader, names: Names) -> dict[planning.Name, Standing]:
+        """The newest versions of all these records, as far as there are any. Names come with
+        the hashes that the callers worked out already."""
 
     def _stands(self, row: tuple[Any, ...]) -> Standing:
         packed = bodies.Packed(row[7], bytes(row[8]))

@@ -18,6 +18,7 @@ from sokhoe import clock
 from sokhoe.errors import Conflict, Invalid, NotFound, SokhoeError, Unsupported
 from sokhoe.exchange.fhir_api.calls import Call, answer, etag, if_match, new_id
 from sokhoe.exchange.fhir_api.deciding import ID, check_id, check_type, only, pairs_of
+from sokhoe.exchange.fhir_api.renaming import rename
 from sokhoe.fhir import TYPES
 from sokhoe.trust import Change, Delete, Put, Session, Version
 
@@ -81,9 +82,13 @@ def transaction(call: Call, entries: list[dict[str, Any]], first: int = 0) -> di
     steps = [plan(call.session, entry, index) for index, entry in enumerate(entries, first)]
     _no_twins(steps)
     names = {step.full_url: f"{step.type}/{step.id}" for step in steps if step.full_url}
+
+    def resolve(reference: str) -> str:
+        return _resolved(reference, call.session)
+
     for step in steps:
         if step.resource is not None:
-            step.resource.update(_rewritten(step.resource, names, call.session))
+            rename(step.resource, names, resolve)
     writes = [
         step
         for method in _METHODS[:3]
@@ -244,24 +249,8 @@ def _no_twins(steps: list[Step]) -> None:
         urls[step.full_url] = step.index
 
 
-def _rewritten(value: Any, names: dict[str, str], session: Session) -> Any:
-    """The same value with every name of the Bundle replaced by the id the server gave."""
-    if isinstance(value, dict):
-        out = {key: _rewritten(one, names, session) for key, one in value.items()}
-        reference = out.get("reference")
-        if isinstance(reference, str):
-            out["reference"] = _resolved(reference, names, session)
-        return out
-    if isinstance(value, list):
-        return [_rewritten(one, names, session) for one in value]
-    if isinstance(value, str) and value.startswith("urn:") and value in names:
-        return names[value]
-    return value
-
-
-def _resolved(reference: str, names: dict[str, str], session: Session) -> str:
-    if reference in names:
-        return names[reference]
+def _resolved(reference: str, session: Session) -> str:
+    """A reference that no entry of the Bundle answers to."""
     if reference.startswith(("urn:uuid:", "urn:oid:")):
         raise Invalid(
             f"No entry of the Bundle has the fullUrl {reference}.",
