@@ -1,4 +1,5 @@
-"""I am the index: I say who a person is, which records are one person, and how sure that is.
+"""I am the index: I say who a person is, which records are one person, how sure that is, and what
+all of them say in short.
 
 I keep persons, their links as events, and the cases for the steward's desk. I may ask fhir, trust
 and web. I never guess silently, and never touch a source record.
@@ -6,18 +7,28 @@ and web. I never guess silently, and never touch a source record.
 
 from starlette.routing import Route
 
-from sokhoe.people.finding import find_person, link_history, linked_patients, of_citizen, of_patient
+from sokhoe.people.finding import (
+    find_person,
+    link_history,
+    linked_patients,
+    of_citizen,
+    of_patient,
+    records_of,
+)
 from sokhoe.people.follower import PeopleFollower
 from sokhoe.people.history import LinkEvent, replay
 from sokhoe.people.matching import MODEL, Facts, Judgement, Reason, Verdict, facts_of, judge
 from sokhoe.people.pages import desk
 from sokhoe.people.persons import Link, PersonView
 from sokhoe.people.seams import CardFacts, Identity, NoIdentity, identity_of
+from sokhoe.people.summary import PROFILE as SUMMARY_PROFILE
+from sokhoe.people.summary import summarise
 from sokhoe.trust import Role
 from sokhoe.web import NavItem, Site
 
 __all__ = [
     "MODEL",
+    "SUMMARY_PROFILE",
     "CardFacts",
     "Facts",
     "Identity",
@@ -39,8 +50,10 @@ __all__ = [
     "of_citizen",
     "of_patient",
     "open_room",
+    "records_of",
     "replay",
     "routes",
+    "summarise",
 ]
 
 

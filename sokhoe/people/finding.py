@@ -6,8 +6,9 @@ All of it goes through the asker's own Session, so nobody finds more than he may
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 
-from sokhoe.errors import Conflict, Gone, NotFound
+from sokhoe.errors import Conflict, Forbidden, Gone, NotFound
 from sokhoe.people.history import LinkEvent, event_of
 from sokhoe.people.persons import PersonView, person_of
 from sokhoe.people.reviews import ON_HOLD, REQUESTED, TOKEN, Review, review_of
@@ -15,6 +16,7 @@ from sokhoe.trust import Session, Version
 
 _VALUES = 400  # values in one parameter; a search may carry 500
 _PAGE = "1000"
+MOST_RECORDS = 20  # of one person
 
 
 def of_citizen(session: Session, citizen_id: str, system: str = "") -> PersonView | None:
@@ -49,6 +51,21 @@ def linked_patients(session: Session, person: str) -> tuple[str, ...]:
         return person_of(session.read("Person", person.removeprefix("Person/"))).patients
     except (NotFound, Gone):
         return ()
+
+
+def records_of(session: Session, patient: Version) -> list[str]:
+    """References of this patient and of the other records of the same person, this one first:
+    those that `Patient.link` names, and those the index has linked, as far as the asker may see."""
+    others = [
+        link["other"]["reference"]
+        for link in patient.resource.get("link", [])
+        if link.get("other", {}).get("reference", "").startswith("Patient/")
+    ]
+    with suppress(Forbidden):
+        person = of_patient(session, patient.ref)
+        others += person.patients if person is not None else ()
+    new = sorted(set(others) - {patient.ref})[: MOST_RECORDS - 1]
+    return [patient.ref, *(one.ref for one in session.read_many(new))] if new else [patient.ref]
 
 
 def find_person(

@@ -368,7 +368,7 @@ class Session:
     def _own(self, kind: str) -> str:
         """A room opens only drawers that bear its name."""
         if self.actor.role is not Role.MACHINE or not kind.startswith(f"{self.actor.room}."):
-            raise Forbidden(f"{kind} is not yours.", slug="drawer")
+            raise Forbidden(f"{kind} is not yours.")
         return kind
 
     # -- inside ----------------------------------------------------------------------------

@@ -13,7 +13,14 @@ from starlette.responses import Response
 from sokhoe.errors import NotFound, Unsupported
 from sokhoe.exchange.fhir_api import later
 from sokhoe.exchange.fhir_api.calls import Call, Endpoint, Handler, answer, endpoint
-from sokhoe.exchange.fhir_api.operations import document, everything, export, meta, subscription
+from sokhoe.exchange.fhir_api.operations import (
+    document,
+    everything,
+    export,
+    meta,
+    subscription,
+    summary,
+)
 from sokhoe.exchange.fhir_api.operations.arguments import (
     Arguments,
     Parameter,
@@ -42,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *export.OPERATIONS,
     *meta.OPERATIONS,
     *subscription.OPERATIONS,
+    *summary.OPERATIONS,
 )
 
 

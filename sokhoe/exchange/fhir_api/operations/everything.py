@@ -11,7 +11,6 @@ hl7.org/fhir/R4/patient-operation-everything.html, …/encounter-operation-every
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,16 +18,15 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from sokhoe.errors import Forbidden, Invalid, Issue, Unsupported
+from sokhoe.errors import Invalid, Issue, Unsupported
 from sokhoe.exchange.fhir_api.calls import answer
 from sokhoe.exchange.fhir_api.operations.arguments import Arguments, Parameter
 from sokhoe.exchange.fhir_api.operations.operation import Operation, OperationCall
 from sokhoe.fhir import TYPES, encode, search
-from sokhoe.people import of_patient
+from sokhoe.people import records_of
 from sokhoe.trust import Session, Version
 
 USUAL_COUNT, MOST = 500, 1000  # records on a page, without those they refer to
-MOST_PATIENTS = 20
 STEPS = 3  # Observation → PractitionerRole → Organization → the one it is part of
 
 # hl7.org/fhir/R4/compartmentdefinition-encounter.html
@@ -64,7 +62,7 @@ def of_a_patient(call: OperationCall) -> Response:
             code="too-costly",
         )
     patient = call.session.read("Patient", call.id)
-    roots = records_of_one_person(call.session, patient)
+    roots = records_of(call.session, patient)
     return _page(call, roots, patient_compartment())
 
 
@@ -72,20 +70,6 @@ def of_an_encounter(call: OperationCall) -> Response:
     assert call.id is not None
     encounter = call.session.read("Encounter", call.id)
     return _page(call, [encounter.ref], encounter_compartment(), besides={"Patient"})
-
-
-def records_of_one_person(session: Session, patient: Version) -> list[str]:
-    """References of this patient and of the other records of the same person, this one first."""
-    others = [
-        link["other"]["reference"]
-        for link in patient.resource.get("link", [])
-        if link.get("other", {}).get("reference", "").startswith("Patient/")
-    ]
-    with suppress(Forbidden):
-        person = of_patient(session, patient.ref)
-        others += person.patients if person is not None else ()
-    new = sorted(set(others) - {patient.ref})[: MOST_PATIENTS - 1]
-    return [patient.ref, *(one.ref for one in session.read_many(new))] if new else [patient.ref]
 
 
 @dataclass(frozen=True, slots=True)
