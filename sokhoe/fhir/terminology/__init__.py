@@ -1,0 +1,46 @@
+"""Code systems, value sets and maps: what is in them, what is above what, what is the same.
+
+Pure: definitions come through a `Source`, nothing here reads disk but the standard's own
+definitions. One `Library` answers all questions:
+
+    library.member("http://hl7.org/fhir/ValueSet/administrative-gender", system, "male") → True
+    expand(value_set, library.members(url), Wish(filter="dai thao"), timestamp)          → ValueSet
+    Check(members, …).codings([Coding("male", system)], several=False)                   → Verdict
+"""
+
+from sokhoe.fhir.terminology.asking import lookup, same_system, subsumes
+from sokhoe.fhir.terminology.checking import Check, Coding, Terms, Verdict
+from sokhoe.fhir.terminology.expanding import MOST_AT_ONCE, Wish, expand
+from sokhoe.fhir.terminology.library import Found, Given, Library, Source, Standard
+from sokhoe.fhir.terminology.maps import Ask, Match, answer, translate
+from sokhoe.fhir.terminology.sets import Members, Part, not_here
+from sokhoe.fhir.terminology.systems import Designation, System
+from sokhoe.fhir.terminology.words import Words
+
+__all__ = [
+    "MOST_AT_ONCE",
+    "Ask",
+    "Check",
+    "Coding",
+    "Designation",
+    "Found",
+    "Given",
+    "Library",
+    "Match",
+    "Members",
+    "Part",
+    "Source",
+    "Standard",
+    "System",
+    "Terms",
+    "Verdict",
+    "Wish",
+    "Words",
+    "answer",
+    "expand",
+    "lookup",
+    "not_here",
+    "same_system",
+    "subsumes",
+    "translate",
+]
