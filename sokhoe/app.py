@@ -122,11 +122,14 @@ def build(
     site = open_site(settings, pack, store)
     routes: list[Any] = [Route("/health", health), *more_routes]
     workers: list[Follower] = []
+    before: list[Middleware] = []
     for name in ROOMS[settings.role]:
         room = importlib.import_module(f"sokhoe.{name}")
         if hasattr(room, "open_room"):
             room.open_room(site)
         routes += room.routes(site)
+        if hasattr(room, "middleware"):
+            before += room.middleware(site)
         if hasattr(room, "followers"):
             workers += room.followers(site)
     routes += pack.routes(site)
@@ -147,7 +150,7 @@ def build(
     app = Starlette(
         routes=routes,
         lifespan=living,
-        middleware=[Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)],
+        middleware=[*before, Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)],
     )
     app.state.site = site
     app.state.store = store

@@ -5,9 +5,11 @@ I keep files as they came and what became of them. I may ask fhir, trust, web an
 I never hold a national format: a country pack brings the kinds of files it can read.
 """
 
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from sokhoe.exchange import fhir_api, jobs, oauth, subscriptions
+from sokhoe.exchange.fhir_api.door import Door
 from sokhoe.exchange.seams import FileKind, Label, Problem, Translated
 from sokhoe.exchange.subscriptions import Overview, Subscriptions, overview, send_again
 from sokhoe.exchange.tray import Slip, Tray, receive, slips
@@ -16,6 +18,11 @@ from sokhoe.web import Site
 
 def routes(site: Site) -> list[BaseRoute]:
     return [*subscriptions.routes(), *fhir_api.routes(), *oauth.routes()]
+
+
+def middleware(site: Site) -> list[Middleware]:
+    """What stands before all routes: the fast door to /fhir."""
+    return [Middleware(Door, site=site)]
 
 
 def _worker(site: Site) -> jobs.Worker:
@@ -40,6 +47,7 @@ __all__ = [
     "Translated",
     "Tray",
     "followers",
+    "middleware",
     "overview",
     "receive",
     "routes",

@@ -71,6 +71,11 @@ class Folding:
         """Seal what dead processes left behind."""
         self._bury()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether `record` is but one `write()`."""
+        return self._own is not None and not self._broken
+
     # --- lines ---------------------------------------------------------------------------------
 
     def record(self, entry: Entry) -> None:

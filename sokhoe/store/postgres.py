@@ -21,6 +21,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from sokhoe.errors import Conflict, Unavailable
+from sokhoe.fhir import Query
 from sokhoe.store import binary, planning, rows, schema, upgrading
 from sokhoe.store.copying import TABLES, Fill, copy
 from sokhoe.store.indexing import Link
@@ -30,7 +31,7 @@ from sokhoe.store.pieces import Sql
 from sokhoe.store.planning import TYPE_CODES, Plan, Standing
 from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import COLUMNS, Reader, Rows
-from sokhoe.store.shapes import Scope
+from sokhoe.store.shapes import Page, Scope, Version
 from sokhoe.store.sqlgen import Asking
 from sokhoe.store.sqlite import MIGRATIONS, SqliteStore
 from sokhoe.store.sqlstore import PACKED_AGAIN, Names, SqlStore
@@ -195,6 +196,12 @@ class PostgresStore(SqlStore):
             finally:
                 if not connection.closed:
                     connection.execute("COMMIT")
+
+    async def read_soon(self, type: str, id: str, version: int | None = None) -> Version | None:
+        return None
+
+    async def search_soon(self, query: Query) -> Page | None:
+        return None
 
     # --- writing -------------------------------------------------------------------------------
 

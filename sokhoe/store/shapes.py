@@ -29,6 +29,8 @@ class Version:
     at: Instant
     deleted: bool
     body: bytes
+    # The patients in whose compartments it lies, where the store knows them without decoding.
+    people: frozenset[str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def ref(self) -> str:
@@ -286,6 +288,12 @@ class Store(Protocol):
     ) -> Receipt:
         """Write all or nothing; returns when it is on disk (power cut safe). Many callers share
         one fsync. Raises Conflict (if_version, expected, stills), Invalid (no id, unknown type)."""
+
+    async def read_soon(self, type: str, id: str, version: int | None = None) -> Version | None:
+        """As `read`, for the event loop. None also where that cannot be told without waiting."""
+
+    async def search_soon(self, query: Query) -> Page | None:
+        """As `search` over everything, for the event loop; None: ask `search`, in a thread."""
 
     def feed(self, after: int, limit: int = 500) -> list[Version]:
         """Versions with seq > after, in order, none ever missing behind a returned one."""

@@ -28,6 +28,7 @@ from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import COLUMNS, Reader, Rows
 from sokhoe.store.shapes import Scope
 from sokhoe.store.sqlgen import Asking
+from sokhoe.store.sqlite_soon import SqliteSoon
 from sokhoe.store.sqlstore import PACKED_AGAIN, Names, SqlStore
 
 log = logging.getLogger("sokhoe.store")
@@ -67,7 +68,7 @@ class SqliteDialect:
         return Asking(self, scope)
 
 
-class SqliteStore(SqlStore):
+class SqliteStore(SqlStore, SqliteSoon):
     dialect = SqliteDialect()
 
     def __init__(self, path: str, journals: Path | None = None) -> None:
@@ -100,7 +101,7 @@ class SqliteStore(SqlStore):
         connection.pragma("synchronous", "FULL")
         connection.pragma("cache_size", -cache_kb)
         connection.pragma("temp_store", "MEMORY")
-        # Else SQLite plans a statement anew whenever a value is bound that its statistics could use:
+        # Else SQLite plans a statement anew whenever a value is bound that its statistics can use:
         # with the hashes we bind that is at each call (52 us for a read by id, 7 without).
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         return connection

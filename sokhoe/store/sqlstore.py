@@ -218,6 +218,10 @@ class SqlStore(Reading):
 
     # --- audit journals --------------------------------------------------------------------------
 
+    @property
+    def records_soon(self) -> bool:
+        return self._folding is not None and self._folding.is_open
+
     def _settled(self) -> None:
         if self._folding is not None:
             self._folding.settle()

@@ -27,6 +27,7 @@ from sokhoe.trust.jobs import Job, Jobs, State
 from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, same
 from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit
 from sokhoe.trust.session import Session, mark
+from sokhoe.trust.soon import SoonSession
 
 __all__ = [
     "DEMO_PASSWORD",
@@ -55,6 +56,7 @@ __all__ = [
     "Role",
     "Session",
     "SignedIn",
+    "SoonSession",
     "State",
     "Still",
     "Sweep",

@@ -84,7 +84,7 @@ class Session:
                 self._record("R", (f"{type}/{id}",), (), note="deleted")
                 raise Gone(f"{type}/{id} was deleted.", hint="Its history is still there.")
             found = None
-        people = _people(found) if found else frozenset()
+        people = people_of(found) if found else frozenset()
         if found is None or not _within(scope, type, people):
             self._record("R", (f"{type}/{id}",), (), outcome="4", note="not found")
             what = f"{type}/{id}" + (f" version {version}" if version else "")
@@ -109,7 +109,7 @@ class Session:
         self._record(
             "E",
             tuple(one.ref for one in shown[:NAMED]),
-            frozenset[str]().union(*map(_people, shown)),
+            frozenset[str]().union(*map(people_of, shown)),
             query=text,
         )
         if page.next is None:
@@ -124,9 +124,9 @@ class Session:
         scopes = self._scopes(Deed.READ, types)
         known = self._store.read_many([ref for ref in asked if ref.partition("/")[0] in scopes])
         found = [known[ref] for ref in asked if ref in known]
-        seen = [one for one in found if _within(scopes[one.type], one.type, _people(one))]
+        seen = [one for one in found if _within(scopes[one.type], one.type, people_of(one))]
         if seen:
-            people = frozenset[str]().union(*map(_people, seen))
+            people = frozenset[str]().union(*map(people_of, seen))
             self._record("R", tuple(one.ref for one in seen[:NAMED]), people)
         return seen
 
@@ -176,7 +176,7 @@ class Session:
             roots, by, since=since, after=after, count=count, scope=_strictest(scopes)
         )
         refs = tuple(one.ref for one in page.versions[:NAMED])
-        people = frozenset[str]().union(*map(_people, page.versions))
+        people = frozenset[str]().union(*map(people_of, page.versions))
         self._record("E", refs, people, query=f"{','.join(roots)} and around")
         if page.next is None:
             return page
@@ -215,7 +215,7 @@ class Session:
         if id is not None and not page.versions and start is None and since is None:
             self._record("R", (name,), (), outcome="4", note="history")
             raise NotFound(f"There is no {name}.")
-        people = frozenset[str]().union(*map(_people, page.versions))
+        people = frozenset[str]().union(*map(people_of, page.versions))
         refs = tuple(dict.fromkeys(one.ref for one in page.versions[:NAMED]))
         self._record("R", refs, people, note="history")
         if page.next is None:
@@ -253,7 +253,7 @@ class Session:
             if isinstance(change, Put):
                 people |= compartments(change.resource)
             elif (standing := self._store.read(change.type, change.id)) and not standing.deleted:
-                people |= _people(standing)
+                people |= people_of(standing)
         entry = self._entry(
             _action(changes), tuple(map(_ref, changes[:NAMED])), frozenset(people), note=note
         )
@@ -330,7 +330,7 @@ class Session:
         readable = {one for one in present if _machine_reads(self.actor, self.purpose, one)}
         found = [one for one in batch if one.type in readable]
         if found:
-            people = frozenset[str]().union(*map(_people, found))
+            people = frozenset[str]().union(*map(people_of, found))
             self._record("R", (), people, note=f"feed {follower} {found[0].seq}-{found[-1].seq}")
         return found, reach
 
@@ -377,8 +377,8 @@ class Session:
         """The people concerned; of a deletion those of whom the record was."""
         if version.deleted and version.version > 1:
             before = self._store.read(version.type, version.id, version.version - 1)
-            return _people(before) if before is not None else frozenset()
-        return _people(version)
+            return people_of(before) if before is not None else frozenset()
+        return people_of(version)
 
     def _links(self, person: str) -> frozenset[str]:
         type, _, id = person.partition("/")
@@ -524,9 +524,12 @@ def mark(follower: str, seq: int) -> Keep:
     return Keep("mark", follower, seq)
 
 
-def _people(version: Version) -> frozenset[str]:
+def people_of(version: Version) -> frozenset[str]:
+    """The patients concerned by a version, for scope and audit."""
     if version.deleted or version.type in DIRECTORY:
         return frozenset()
+    if version.people is not None:
+        return version.people
     if version.type == "AuditEvent":
         return frozenset()
     return compartments(version.resource)

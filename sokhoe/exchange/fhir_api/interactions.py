@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -77,19 +78,32 @@ def search_by_post(call: Call) -> Response:
 def _search(call: Call, type: str, pairs: list[tuple[str, str]]) -> Response:
     page = call.session.search(type, pairs, lenient=call.lenient)
     shown = [pair for pair in pairs if pair[0] != "_cursor"]
-    here = f"{call.base}/{type}?{urlencode(shown)}"
-    relations = [("self", here)]
-    if page.next is not None:
-        following = urlencode([*shown, ("_cursor", page.next)])
-        relations.append(("next", f"{call.base}/{type}?{following}"))
     elements = _elements(type, shown, call.lenient)
-    entries = [_entry(call, one, "match", elements) for one in page.versions]
-    entries += [_entry(call, one, "include", None) for one in page.included]
+    more = []
     if call.lenient and (ignored := _ignored(type, shown)):
         issue = {"severity": "warning", "code": "not-supported", "diagnostics": ignored}
         outcome = encode({"resourceType": "OperationOutcome", "issue": [issue]})
-        entries.append(b'{"resource":' + outcome + b',"search":{"mode":"outcome"}}')
-    return answer(_bundle("searchset", page.total, relations, entries))
+        more.append(b'{"resource":' + outcome + b',"search":{"mode":"outcome"}}')
+    return answer(searchset(call.base, type, shown, page, elements, more))
+
+
+def searchset(
+    base: str,
+    type: str,
+    shown: Sequence[tuple[str, str]],
+    page: Page,
+    elements: frozenset[str] | None = None,
+    more: Sequence[bytes] = (),
+) -> bytes:
+    """The Bundle of a search. `shown`: its parameters, without a cursor; `more`: last entries."""
+    here = f"{base}/{type}?{urlencode(shown)}"
+    relations = [("self", here)]
+    if page.next is not None:
+        following = urlencode([*shown, ("_cursor", page.next)])
+        relations.append(("next", f"{base}/{type}?{following}"))
+    entries = [_entry(base, one, "match", elements) for one in page.versions]
+    entries += [_entry(base, one, "include", None) for one in page.included]
+    return _bundle("searchset", page.total, relations, [*entries, *more])
 
 
 def _elements(type: str, pairs: list[tuple[str, str]], lenient: bool) -> frozenset[str] | None:
@@ -105,7 +119,7 @@ def _ignored(type: str, pairs: list[tuple[str, str]]) -> str:
     return f"Ignored, since unknown here: {', '.join(names)}" if names else ""
 
 
-def _entry(call: Call, version: Version, mode: str, elements: frozenset[str] | None) -> bytes:
+def _entry(base: str, version: Version, mode: str, elements: frozenset[str] | None) -> bytes:
     body = version.body
     if elements is not None:
         keep = elements | {"resourceType", "id", "meta"}
@@ -116,7 +130,7 @@ def _entry(call: Call, version: Version, mode: str, elements: frozenset[str] | N
             "tag": [*cut["meta"].get("tag", []), {**tag, "code": "SUBSETTED"}],
         }
         body = encode(cut)
-    url = f"{call.base}/{version.ref}".encode()
+    url = f"{base}/{version.ref}".encode()
     return (
         b'{"fullUrl":"'
         + url
