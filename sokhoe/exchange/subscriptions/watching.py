@@ -94,8 +94,9 @@ class Watcher:
 
     def _first_mark(self) -> int:
         head = self._session.head()
-        with suppress(Conflict):
-            self._ledger.keep(Keep("mark", FOLLOWER, head, expected=None))
+        if head:  # a mark is never 0: that stands for none
+            with suppress(Conflict):
+                self._ledger.keep(Keep("mark", FOLLOWER, head, expected=None))
         return self._session.mark_of(FOLLOWER)
 
     def _changed(self, version: Version, numbered: dict[str, Numbered]) -> list[Keep]:

@@ -87,6 +87,18 @@ def test_what_lies_before_the_subscription_is_not_told(
     assert receiver.refs == ["Observation/after"]
 
 
+def test_a_server_that_starts_empty_tells_all_the_same(
+    hub: Hub, client: TestClient, receiver: Receiver
+) -> None:
+    settle(hub)
+    hub.put(a_patient("p1"))
+    settle(hub)
+    subscribe(hub, client, plain(receiver))
+    hub.put(an_observation("a"))
+    settle(hub)
+    assert receiver.refs == ["Observation/a"]
+
+
 def test_a_watcher_that_is_late_tells_the_newcomer_nothing_older(
     hub: Hub, client: TestClient, receiver: Receiver
 ) -> None:
