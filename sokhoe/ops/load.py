@@ -1,4 +1,5 @@
-"""`sokhoe load PATH… --to URL`: send files and folders, whatever they hold.
+"""`sokhoe load PATH… --to URL`: send files and folders, whatever they hold. With `--bulk`: see
+bulk.py.
 
 What a file is, is decided by its content: a FHIR Bundle goes to /fhir, NDJSON and single resources
 too, an exchange file to the province's gateway if the country pack has a sender for it. One bad
@@ -29,7 +30,8 @@ from rich.progress import (
 from sokhoe import country
 from sokhoe.errors import Invalid, NotFound, SignIn, SokhoeError, Unavailable
 from sokhoe.fhir import decode, encode
-from sokhoe.ops.cli import settings_from
+from sokhoe.ops import bulk
+from sokhoe.ops.cli import add_settings, settings_from
 
 SUFFIXES = {".json", ".ndjson", ".xml"}
 CHUNK = 500  # NDJSON lines sent as one batch
@@ -44,7 +46,16 @@ class Summary:
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="files and folders")
-    parser.add_argument("--to", required=True, metavar="URL", help="address of the hub or station")
+    parser.add_argument("--to", metavar="URL", help="address of the hub or station")
+    parser.add_argument(
+        "--bulk",
+        action="store_true",
+        help="NDJSON straight into the memory in --data or --database, many at once",
+    )
+    parser.add_argument(
+        "--processes", type=int, help="with --bulk: how many read and check (all cores)"
+    )
+    add_settings(parser, ["data", "database"])
     parser.add_argument("--client", metavar="ID:SECRET", help="FHIR: client and its secret")
     parser.add_argument("--gateway", metavar="USER:PASSWORD", help="exchange files: the account")
     parser.add_argument("--doors", metavar="FILE", help="take both from a demo's doors.json")
@@ -70,6 +81,10 @@ def files_of(paths: list[str]) -> list[Path]:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.bulk:
+        return bulk.run(arguments)
+    if not arguments.to:
+        raise Invalid("Say where to send it.", hint="--to URL, or --bulk --data FOLDER")
     files = files_of(arguments.paths)
     client, gateway = _credentials(arguments)
     pack = country.load(*_pack(arguments))

@@ -7,6 +7,7 @@ I may ask `fhir`. I never decide who may read: whoever asks brings a `Scope`.
 from pathlib import Path
 
 from sokhoe.errors import Conflict, Invalid, NotFound
+from sokhoe.store.carrying import Carrier, pack
 from sokhoe.store.chain import seal
 from sokhoe.store.shapes import (
     EVERYTHING,
@@ -14,9 +15,11 @@ from sokhoe.store.shapes import (
     Choice,
     Commit,
     Delete,
+    Dictionary,
     Entry,
     Fault,
     Keep,
+    Loaded,
     Page,
     Point,
     Put,
@@ -32,13 +35,16 @@ from sokhoe.store.shapes import (
 
 __all__ = [
     "EVERYTHING",
+    "Carrier",
     "Change",
     "Choice",
     "Commit",
     "Delete",
+    "Dictionary",
     "Entry",
     "Fault",
     "Keep",
+    "Loaded",
     "Page",
     "Point",
     "Put",
@@ -51,6 +57,7 @@ __all__ = [
     "Swept",
     "Version",
     "open_store",
+    "pack",
     "restore",
     "seal",
 ]

@@ -27,7 +27,8 @@ TYPE_NAMES = {number: name for name, number in TYPE_CODES.items()}
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A change made ready in its caller's thread. `stored` is the body to keep; None: a delete."""
+    """A change made ready in its caller's thread, or in another process (see `carrying`).
+    `stored` is the body to keep, for who wants it in the receipt; no `rows`: a delete."""
 
     name: Name
     if_version: int | None
@@ -36,6 +37,10 @@ class Prepared:
     stored: bytes | None = None
     packed: Packed = Packed(0, b"")  # noqa: RUF009
     rows: IndexRows | None = None
+
+    @property
+    def gone(self) -> bool:
+        return self.rows is None
 
 
 @dataclass(slots=True)
@@ -199,7 +204,7 @@ def _check_version(change: Prepared, old: Standing | None) -> None:
 
 
 def _is_same(change: Prepared, old: Standing | None) -> bool:
-    if change.stored is None:
+    if change.gone:
         return old is None or not old.live
     return old is not None and old.live and old.content == change.content
 
@@ -212,9 +217,8 @@ def _never(name: Name) -> Version:
 def _next(change: Prepared, old: Standing | None, seq: int, number: int, at: Instant) -> NewVersion:
     type, id = change.name
     version = old.version.version + 1 if old else 1
-    gone = change.stored is None
     body = b"" if change.stored is None else bodies.whole(type, id, version, at, change.stored)
-    made = Version(seq, number, type, id, version, at, gone, body)
+    made = Version(seq, number, type, id, version, at, change.gone, body)
     return NewVersion(made, change.self_key, change.content, change.packed, change.rows)
 
 

@@ -217,6 +217,24 @@ class Sweep:
     window: int = 5_000
 
 
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """What bodies are compressed with now; number 0: nothing yet."""
+
+    number: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load did: so many versions written (of which `new` are first ones), and so many
+    records that were there as they are."""
+
+    written: int
+    new: int
+    same: int
+
+
 Taken = tuple[str, str, bytes]  # type, id, body (empty: it was deleted)
 
 
@@ -294,6 +312,14 @@ class Store(Protocol):
 
     async def search_soon(self, query: Query) -> Page | None:
         """As `search` over everything, for the event loop; None: ask `search`, in a thread."""
+
+    def dictionary(self) -> Dictionary:
+        """For making changes ready elsewhere (`carrying.Carrier`)."""
+
+    def load(
+        self, carried: bytes, *, author: str, entry: Entry | None = None, keeps: Sequence[Keep] = ()
+    ) -> Loaded:
+        """As `commit`, of changes that were made ready in another process (`carrying.pack`)."""
 
     def feed(self, after: int, limit: int = 500) -> list[Version]:
         """Versions with seq > after, in order, none ever missing behind a returned one."""

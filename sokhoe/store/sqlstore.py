@@ -17,7 +17,7 @@ from typing import Any
 
 from sokhoe.errors import Conflict, SokhoeError
 from sokhoe.fhir import IndexRows, decode, extract, search
-from sokhoe.store import bodies, chain, indexing, planning
+from sokhoe.store import bodies, carrying, chain, indexing, planning
 from sokhoe.store.folding import Folding, restored
 from sokhoe.store.planning import TYPE_CODES, Heads, Plan, Standing, Work
 from sokhoe.store.reading import Reading, kept_in
@@ -25,9 +25,11 @@ from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import Reader, Search
 from sokhoe.store.shapes import (
     Change,
+    Dictionary,
     Entry,
     Fault,
     Keep,
+    Loaded,
     Receipt,
     Still,
 )
@@ -117,6 +119,25 @@ class SqlStore(Reading):
         self._tray.put(work)
         assert work.receipt is not None
         return work.receipt
+
+    def dictionary(self) -> Dictionary:
+        number = self.packer.current
+        return Dictionary(number, self._dictionary(number) if number else b"")
+
+    def load(
+        self, carried: bytes, *, author: str, entry: Entry | None = None, keeps: Sequence[Keep] = ()
+    ) -> Loaded:
+        changes = carrying.unpack(carried)
+        planning.check_keeps(tuple(keeps))
+        body = b"" if entry is None else chain.entry_bytes(entry)
+        work = Work(changes, author, entry, body, tuple(keeps))
+        self._tray.put(work)
+        assert work.receipt is not None
+        receipt = work.receipt
+        written = sum(receipt.changed)
+        firsts = zip(receipt.versions, receipt.changed, strict=True)
+        new = sum(1 for version, changed in firsts if changed and version.version == 1)
+        return Loaded(written, new, len(changes) - written)
 
     def record(self, entry: Entry) -> None:
         if self._folding is not None:

@@ -11,6 +11,7 @@ from sokhoe.store import (
     Delete,
     Fault,
     Keep,
+    Loaded,
     Page,
     Point,
     Put,
@@ -24,6 +25,7 @@ from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.exporting import Bounds
 from sokhoe.trust.gate import Account, Gate, SignedIn, Token
 from sokhoe.trust.jobs import Job, Jobs, State
+from sokhoe.trust.loading import Batch, Makers, Place, open_lines, refusals
 from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, same
 from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit
 from sokhoe.trust.session import Session, mark
@@ -37,6 +39,7 @@ __all__ = [
     "USUAL_PURPOSE",
     "Account",
     "Actor",
+    "Batch",
     "Bounds",
     "Change",
     "Choice",
@@ -47,8 +50,11 @@ __all__ = [
     "Job",
     "Jobs",
     "Keep",
+    "Loaded",
+    "Makers",
     "Page",
     "Permit",
+    "Place",
     "Point",
     "Purpose",
     "Put",
@@ -66,5 +72,7 @@ __all__ = [
     "digest",
     "draw",
     "mark",
+    "open_lines",
+    "refusals",
     "same",
 ]

@@ -24,8 +24,10 @@ from sokhoe.store import (
     Change,
     Choice,
     Delete,
+    Dictionary,
     Entry,
     Keep,
+    Loaded,
     Page,
     Point,
     Put,
@@ -41,6 +43,7 @@ from sokhoe.store import (
 from sokhoe.trust import audit, exporting
 from sokhoe.trust.actors import Actor, Purpose, Role
 from sokhoe.trust.exporting import Bounds
+from sokhoe.trust.loading import Batch
 from sokhoe.trust.permits import AUDIT, DIRECTORY, Deed, allow
 
 Pairs = Sequence[tuple[str, str]]
@@ -306,6 +309,35 @@ class Session:
         for types, people in exporting.lines(swept):
             self._record("R", types, people, note=note)
         return swept
+
+    def writable(self) -> frozenset[str]:
+        """The types that this actor may create and update. Raises Forbidden when there is none."""
+        found = set()
+        for type in sorted(TYPES - AUDIT):
+            with suppress(Forbidden):
+                scope = allow(self.actor, self.purpose, Deed.WRITE, type, self._links)
+                if scope.patients is None:
+                    found.add(type)
+        if not found:
+            self._record("C", (), (), outcome="4", note="load")
+            raise Forbidden("This client may write nothing.", slug="scope-missing")
+        return frozenset(found)
+
+    def load(self, batch: Batch, *, note: str, keeps: Sequence[Keep] = ()) -> Loaded:
+        """Write a block of records that was made ready, as one commit; returns when it is on disk.
+        Raises Forbidden, Conflict (`keeps`)."""
+        if not batch.count:
+            if keeps:
+                self._store.keep(*keeps)
+            return Loaded(0, 0, 0)
+        for type in batch.types:
+            self._write(Deed.WRITE, type, "")
+        entry = self._entry("U", batch.refs, batch.patients, note=note)
+        return self._store.load(batch.carried, author=self.actor.id, entry=entry, keeps=keeps)
+
+    def dictionary(self) -> Dictionary:
+        """What a block is compressed with while it is made ready."""
+        return self._store.dictionary()
 
     def note(self, action: str, what: str, note: str, *, outcome: str = "0") -> None:
         """A line in the audit for something done that shows no record by itself."""
