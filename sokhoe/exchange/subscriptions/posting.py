@@ -174,7 +174,9 @@ class Turn:
     def take(self) -> None:
         one = self.one
         wish = one.wish
-        if one.state is State.OFF:
+        again = one.id in self._ledger.asked_again()
+        # looked at once more: who started this turn may have seen what was before the last one
+        if one.state is State.OFF or (self.sent.next > clock.now() and not again):
             return
         if wish is None:
             self._end(one.fault)
@@ -187,7 +189,8 @@ class Turn:
         elif one.state is State.REQUESTED:
             self._activate(wish)
         elif wish.channel is Channel.REST:
-            self._dead_again(wish)
+            if again:
+                self._dead_again(wish)
             self._deliver(wish)
 
     # -- from requested to active ----------------------------------------------------------
@@ -321,8 +324,6 @@ class Turn:
 
     def _dead_again(self, wish: Wish) -> None:
         """Somebody asked for the dead letters: each once more; what is refused stays dead."""
-        if self.one.id not in self._ledger.asked_again():
-            return
         self._ledger.keep(asked(self.one.id))
         self.sent = replace(self.sent, next=0)
         total = self._ledger.numbered(self.one.id).events

@@ -121,23 +121,30 @@ class Watcher:
             return False
         if seen.version.deleted and not wish.topic:
             return False
-        if wish.filters and seen.rows is None:
-            return False
+        answers = [decided(one, seen) for one in wish.filters] or [True]
+        if not any(answer is not False for answer in answers):
+            return False  # so most end here, without a question to the memory
         subscriber = self._board.subscriber(one)
-        return (
-            subscriber is not None
-            and (not wish.filters or any(fits(f, seen, subscriber) for f in wish.filters))
-            and subscriber.sees(seen.version)
+        if subscriber is None:
+            return False
+        found = True in answers or any(
+            found_by(filter, seen, subscriber)
+            for filter, answer in zip(wish.filters, answers, strict=True)
+            if answer is None
         )
+        return found and subscriber.sees(seen.version)
 
 
-def fits(filter: Filter, seen: Seen, subscriber: Session) -> bool:
-    """Whether a version meets a search. Where other records must be looked at, the subscriber's
-    own search decides, so that he learns no more than by asking."""
-    assert seen.rows is not None
+def decided(filter: Filter, seen: Seen) -> bool | None:
+    """Whether a version meets a search, None where other records must be looked at."""
+    if seen.rows is None:
+        return False
     answer = search.matches(filter.query.where, seen.rows, seen.version.at)
-    if answer is not None or seen.version.deleted:
-        return bool(answer)
+    return False if answer is None and seen.version.deleted else answer
+
+
+def found_by(filter: Filter, seen: Seen, subscriber: Session) -> bool:
+    """Whether the subscriber's own search finds it: he learns no more than by asking."""
     try:
         pairs = [*filter.pairs, ("_id", seen.version.id)]
         return bool(subscriber.search(filter.query.type, pairs).versions)

@@ -297,6 +297,19 @@ def test_a_receiver_that_fails_is_tried_again_and_then_gets_everything_in_order(
         assert "error" not in now(client, id)
 
 
+def test_a_turn_that_was_started_too_late_sends_nothing(
+    hub: Hub, client: TestClient, receiver: Receiver
+) -> None:
+    with clock.standing_at(datetime.fromisoformat("2026-11-20T08:00:00+07:00")):
+        id = subscribe(hub, client, plain(receiver))
+        receiver.answers = [503]
+        hub.put(an_observation("a"))
+        settle(hub)
+        followers(hub)._postman._start(id)  # as by a look that is older than the last turn
+        until(lambda: not followers(hub)._postman._busy)
+        assert len(receiver.got) == 1
+
+
 def test_pauses_grow_to_a_quarter_of_an_hour_and_are_not_all_alike() -> None:
     pauses = [posting.pause_before(attempt, lambda: 0.5) for attempt in range(2, 40)]
     assert pauses[:4] == [1, 2, 4, 8]
