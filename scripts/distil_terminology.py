@@ -163,7 +163,7 @@ def main() -> None:
         of = owner(one)
         withheld += bool(of)
         body = b"" if of else json.dumps(plain(one, top=True), ensure_ascii=False).encode()
-        entries.append([kind, one["id"], url, one.get("version", ""), of, _ends(one)])
+        entries.append([kind, one["id"], url, one.get("version", ""), of, *_ends(one)])
         bodies.append(body)
     trained = zstandard.train_dictionary(DICTIONARY, [body for body in bodies if body], level=19)
     press = zstandard.ZstdCompressor(level=19, dict_data=trained)
@@ -178,11 +178,12 @@ def main() -> None:
     print(f"{FILE.stat().st_size} bytes in {FILE}")
 
 
-def _ends(one: Json) -> list[str]:
-    """The code systems a map goes from, so that it is found without opening all."""
-    if one["resourceType"] != "ConceptMap":
-        return []
-    return sorted({group["source"] for group in one.get("group", ()) if "source" in group})
+def _ends(one: Json) -> tuple[list[str], list[str]]:
+    """The code systems a map goes from and to, so that it is found without opening all."""
+    groups = one.get("group", ()) if one["resourceType"] == "ConceptMap" else ()
+    sources = {group["source"] for group in groups if "source" in group}
+    targets = {group["target"] for group in groups if "target" in group}
+    return sorted(sources), sorted(targets)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ I keep nothing and touch neither disk (but my own definition tables), clock nor 
 I may ask no other room. I never hold anything that is true in one country only.
 """
 
+from sokhoe.fhir import terminology
 from sokhoe.fhir.json import decode, encode
 from sokhoe.fhir.json_patch import apply_json_patch
 from sokhoe.fhir.search import (
@@ -33,6 +34,7 @@ __all__ = [
     "parse_query",
     "search_parameters",
     "subset",
+    "terminology",
     "top_elements",
     "validate",
     "validate_all",

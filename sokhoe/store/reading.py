@@ -155,6 +155,11 @@ class Reading(ABC):
         rows = self._read("SELECT seq FROM head WHERE kind='version'")
         return int(rows[0][0])
 
+    def newest(self, types: Sequence[str]) -> int:
+        # seq+0: the few rows of a type by its index, not all of the log backwards until one comes
+        every = "SELECT coalesce(max(seq+0), 0) FROM res WHERE type=?"
+        return max(int(self._read(every, (TYPE_CODES[one],))[0][0]) for one in types)
+
     def feed(self, after: int, limit: int = 500) -> list[Version]:
         rows = self._read(
             f"SELECT {COLUMNS} FROM res r WHERE r.seq>? ORDER BY r.seq LIMIT ?", (after, limit)

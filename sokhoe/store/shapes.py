@@ -340,6 +340,9 @@ class Store(Protocol):
     def head(self) -> int:
         """The highest seq."""
 
+    def newest(self, types: Sequence[str]) -> int:
+        """The highest seq of these types; 0 if there are none. For types of which there are few."""
+
     def wait(self, after: int, timeout: float) -> int:
         """Sleep until head() > after or the time is over; the head then."""
 

@@ -24,13 +24,14 @@ from typing import Any
 
 from sokhoe import clock
 from sokhoe.errors import Busy, Conflict, Forbidden, Invalid, SignIn
-from sokhoe.fhir import decode, encode
+from sokhoe.fhir import decode, encode, terminology
 from sokhoe.settings import Settings
 from sokhoe.store import Entry, Fault, Keep, Store, Version
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, hash_password, password_fits, same
 from sokhoe.trust.permits import scope_deeds
 from sokhoe.trust.session import Session
+from sokhoe.trust.shelf import Shelf
 from sokhoe.trust.soon import SoonSession
 
 MINUTE = 60_000_000
@@ -86,9 +87,13 @@ class _Fresh:
 class Gate:
     """Opens Sessions on one store. One per process."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, lists: Sequence[terminology.Source] = ()
+    ) -> None:
+        """`lists`: code lists that a country brings; what is stored here comes before them."""
         self._store = store
         self._settings = settings
+        self.library = terminology.Library([Shelf(store), *lists, terminology.Standard()])
         secret = store.kept("secret", "server")
         if secret is None:
             secret = draw()
@@ -109,12 +114,22 @@ class Gate:
     def machine(self, room: str, purpose: Purpose = Purpose.HOPERAT, name: str = "") -> Session:
         """A room's own session; the audit shows the room as the actor."""
         actor = Actor(f"Device/{room}", name or f"sokhoe {room}", Role.MACHINE, room=room)
-        return Session(self._store, actor, purpose, secret=self._secret)
+        return self._session(actor, purpose)
 
     def session(self, actor: Actor, purpose: Purpose | None = None, address: str = "") -> Session:
         """A session for somebody whose identity is already established."""
         why = purpose or USUAL_PURPOSE[actor.role]
-        return Session(self._store, actor, why, secret=self._secret, address=address)
+        return self._session(actor, why, address)
+
+    def _session(self, actor: Actor, purpose: Purpose, address: str = "") -> Session:
+        return Session(
+            self._store,
+            actor,
+            purpose,
+            secret=self._secret,
+            address=address,
+            library=self.library,
+        )
 
     # -- accounts --------------------------------------------------------------------------
 
@@ -335,7 +350,14 @@ class Gate:
                 slug="invalid_token",
             )
         actor, purpose = _actor(value["actor"]), Purpose(value["purpose"])
-        session = SoonSession(self._store, actor, purpose, secret=self._secret, address=address)
+        session = SoonSession(
+            self._store,
+            actor,
+            purpose,
+            secret=self._secret,
+            address=address,
+            library=self.library,
+        )
         if len(self._fresh) >= MOST_FRESH:
             self._fresh.clear()
         self._fresh[key, address] = _Fresh(session, time.monotonic(), value["until"])

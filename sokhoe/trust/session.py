@@ -19,7 +19,7 @@ from typing import Any
 from sokhoe import clock
 from sokhoe.clock import Instant
 from sokhoe.errors import Forbidden, Gone, Invalid, NotFound
-from sokhoe.fhir import TYPES, compartments, parse_query, validate
+from sokhoe.fhir import TYPES, compartments, parse_query, terminology, validate
 from sokhoe.store import (
     Change,
     Choice,
@@ -61,7 +61,14 @@ class Session:
     """Made by `Gate`; cheap, lives for one request or one follower."""
 
     def __init__(
-        self, store: Store, actor: Actor, purpose: Purpose, *, secret: bytes, address: str = ""
+        self,
+        store: Store,
+        actor: Actor,
+        purpose: Purpose,
+        *,
+        secret: bytes,
+        address: str = "",
+        library: terminology.Library,
     ) -> None:
         self.actor = actor
         self.purpose = purpose
@@ -70,6 +77,7 @@ class Session:
         self.noting: Callable[[Sequence[str]], Sequence[Keep]] | None = None
         self._store = store
         self._secret = secret
+        self._library = library
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -132,6 +140,14 @@ class Session:
             people = frozenset[str]().union(*map(people_of, seen))
             self._record("R", tuple(one.ref for one in seen[:NAMED]), people)
         return seen
+
+    def consult(self, type: str, query: str) -> terminology.Library:
+        """The terminology, for who may search this type of it (CodeSystem, ValueSet, ConceptMap);
+        `query` is what he wants to know, for the audit. It is about no patient: its answers may
+        come from what is kept at hand. Raises Forbidden."""
+        self._allow(Deed.SEARCH, type, type)
+        self._record("E", (), (), query=query)
+        return self._library.refresh()
 
     def may(self, deed: Deed, type: str) -> bool:
         """Whether the actor may do this with any record of the type; leaves no line."""

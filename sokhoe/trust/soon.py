@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sokhoe.errors import SokhoeError
-from sokhoe.fhir import parse_query
+from sokhoe.fhir import parse_query, terminology
 from sokhoe.store import Page, Store, Version
 from sokhoe.trust.actors import Actor, Purpose, Role
 from sokhoe.trust.permits import AUDIT, Deed, allow
@@ -22,9 +22,16 @@ class SoonSession(Session):
     """A session that may also be asked from the event loop; several requests may share it."""
 
     def __init__(
-        self, store: Store, actor: Actor, purpose: Purpose, *, secret: bytes, address: str = ""
+        self,
+        store: Store,
+        actor: Actor,
+        purpose: Purpose,
+        *,
+        secret: bytes,
+        address: str = "",
+        library: terminology.Library,
     ) -> None:
-        super().__init__(store, actor, purpose, secret=secret, address=address)
+        super().__init__(store, actor, purpose, secret=secret, address=address, library=library)
         self._bounds: dict[tuple[Deed, str], bool] = {}
 
     async def read_soon(self, type: str, id: str, version: int | None = None) -> Version | None:

@@ -148,6 +148,15 @@ def test_one_commit_may_change_a_record_twice(store: Store) -> None:
     assert list(store.verify()) == []
 
 
+def test_the_newest_of_some_types_is_known(store: Store) -> None:
+    assert store.newest(["Patient", "Observation"]) == 0
+    store.commit([Put(a_patient("1")), Put(an_observation("1")), Put(a_patient("2"))], author="a")
+    assert store.newest(["Observation"]) == 2
+    assert store.newest(["Patient", "Observation", "ValueSet"]) == 3
+    store.commit([Delete("Observation", "1")], author="a")
+    assert store.newest(["Observation"]) == store.head() == 4
+
+
 def test_many_are_read_at_once(store: Store) -> None:
     store.commit([Put(a_patient(str(n))) for n in range(300)], author="me")
     refs = [f"Patient/{n}" for n in range(300)]

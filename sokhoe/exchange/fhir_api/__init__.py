@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from sokhoe.errors import Unsupported
 from sokhoe.exchange.fhir_api import interactions as verbs
 from sokhoe.exchange.fhir_api import jobs, operations, writing
 from sokhoe.exchange.fhir_api.bundles import entries_of, post_bundle
 from sokhoe.exchange.fhir_api.calls import Call, Endpoint, answer, endpoint
-from sokhoe.exchange.fhir_api.capability import statement
+from sokhoe.exchange.fhir_api.capability import statement, terminology_statement
 from sokhoe.exchange.fhir_api.later import Later, later, take, wanted
 
 
 def metadata(call: Call) -> Response:
+    """What the server can do; `mode=terminology`: what it can do with code systems."""
+    mode = call.request.query_params.get("mode", "full")
+    if mode == "terminology":
+        return answer(terminology_statement(call.base))
+    if mode not in {"full", "normative"}:
+        raise Unsupported(
+            f"There is no statement of mode {mode!r}.",
+            hint="Known: full, normative, terminology",
+            slug="mode",
+            location="mode",
+        )
     return answer(statement(call.base, call.site.settings.conditional_delete))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sokhoe import __version__
 from sokhoe.exchange.fhir_api import operations
-from sokhoe.fhir import TYPES, encode, search_parameters
+from sokhoe.fhir import TYPES, encode, search_parameters, terminology
 
 _FULL = (
     "read",
@@ -74,6 +74,47 @@ def statement(base: str, conditional_delete: str = "single") -> bytes:
                     **_operations(None),
                 }
             ],
+        }
+    )
+
+
+@lru_cache(maxsize=4)
+def terminology_statement(base: str) -> bytes:
+    """What can be asked of code systems, as TerminologyCapabilities. The code systems listed are
+    those that are here from the start; those sent later are found by `GET /fhir/CodeSystem`."""
+    known = (
+        {"uri": url, **({"version": [{"code": version}]} if version else {})}
+        for url, version in terminology.Standard().systems()
+    )
+    return encode(
+        {
+            "resourceType": "TerminologyCapabilities",
+            "name": "SoKhoeTerminology",
+            "title": "Sổ Khoẻ",
+            "status": "active",
+            "date": "2026-11-24",
+            "kind": "instance",
+            "software": {"name": "Sổ Khoẻ", "version": __version__},
+            "implementation": {"description": "Sổ Khoẻ", "url": base},
+            "lockedDate": False,
+            "codeSystem": [*known, *({"uri": url} for url in terminology.GRAMMARS)],
+            "expansion": {
+                "hierarchical": True,
+                "paging": True,
+                "incomplete": False,
+                "parameter": [
+                    {"name": one.name}
+                    for operation in operations.OPERATIONS
+                    if operation.name == "expand"
+                    for one in operation.parameters
+                ],
+                "textFilter": "Beginnings of words in any order, with or without accents, in "
+                "displays and designations; or the beginning of a code. Best match first.",
+            },
+            "codeSearch": "all",
+            "validateCode": {"translations": True},
+            "translation": {"needsMap": False},
+            "closure": {"translation": False},
         }
     )
 

@@ -6,7 +6,7 @@ definition is opened when it is asked for.
 
     | 8 bytes | table, zstd              | dictionary | frame | frame | frame | …
       │ │       [kind, id, url, version,               one definition each, zstd with the
-      │ │        owner, maps from, size of frame]      dictionary, as the resource's JSON
+      │ │        owner, maps from, to, size of frame]  dictionary, as the resource's JSON
       │ └ length of the dictionary
       └ length of the table
 """
@@ -33,6 +33,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     version: str
     owner: str
     sources: tuple[str, ...]
+    targets: tuple[str, ...]
     size: int
 
 
@@ -82,12 +83,12 @@ def read(kind: str, url: str) -> dict[str, Any] | None:
     return resource
 
 
-def maps_from(system: str) -> list[str]:
-    """URLs of the concept maps that translate codes of this code system."""
+def maps(system: str, *, into: bool = False) -> list[str]:
+    """URLs of the concept maps that translate codes of this code system, or `into` it."""
     return [
         one.url
         for one, _ in _shelf().by_url.values()
-        if one.kind == "ConceptMap" and system in one.sources
+        if one.kind == "ConceptMap" and system in (one.targets if into else one.sources)
     ]
 
 

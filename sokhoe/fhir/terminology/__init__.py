@@ -11,13 +11,15 @@ definitions. One `Library` answers all questions:
 from sokhoe.fhir.terminology.asking import lookup, same_system, subsumes
 from sokhoe.fhir.terminology.checking import Check, Coding, Terms, Verdict
 from sokhoe.fhir.terminology.expanding import MOST_AT_ONCE, Wish, expand
-from sokhoe.fhir.terminology.library import Found, Given, Library, Source, Standard
+from sokhoe.fhir.terminology.grammars import GRAMMARS
+from sokhoe.fhir.terminology.library import Found, Given, Library, Lists, Source, Standard
 from sokhoe.fhir.terminology.maps import Ask, Match, answer, translate
 from sokhoe.fhir.terminology.sets import Members, Part, not_here
 from sokhoe.fhir.terminology.systems import Designation, System
 from sokhoe.fhir.terminology.words import Words
 
 __all__ = [
+    "GRAMMARS",
     "MOST_AT_ONCE",
     "Ask",
     "Check",
@@ -26,6 +28,7 @@ __all__ = [
     "Found",
     "Given",
     "Library",
+    "Lists",
     "Match",
     "Members",
     "Part",

@@ -46,16 +46,8 @@ class Wish:
 def expand(value_set: Json, members: Members, wish: Wish, timestamp: str) -> dict[str, Any]:
     """The value set with its expansion. Raises `too-costly` (Unsupported), NotFound for a code
     system that is not here."""
-    if members.missing:
-        url = members.missing[0]
-        raise not_here("code system", url, f"The value set {members.canonical or ''} needs it.")
+    check_listable(members)
     parts = [part for part in members.parts if part.system.url not in wish.exclude_systems]
-    for part in parts:
-        if part.grammar:
-            raise too_costly(
-                f"{part.system.url} follows a rule and has no list of codes.",
-                "Ask $validate-code about a code.",
-            )
     active = wish.active_only or members.inactive is False
     chosen = [(part, _rows(part, wish, active)) for part in parts]
     total = sum(len(rows) for _, rows in chosen)
@@ -81,6 +73,19 @@ def expand(value_set: Json, members: Members, wish: Wish, timestamp: str) -> dic
         if contains:
             expansion["contains"] = contains
     return {**_head(value_set, wish), "expansion": expansion}
+
+
+def check_listable(members: Members) -> None:
+    """Raises NotFound where a code system is not here, `too-costly` where it is a rule."""
+    if members.missing:
+        url = members.missing[0]
+        raise not_here("code system", url, f"The value set {members.canonical or ''} needs it.")
+    for part in members.parts:
+        if part.grammar:
+            raise too_costly(
+                f"{part.system.url} follows a rule and has no list of codes.",
+                "Ask $validate-code about a code.",
+            )
 
 
 def too_costly(message: str, hint: str) -> Unsupported:

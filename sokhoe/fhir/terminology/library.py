@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from sokhoe.errors import SokhoeError
 from sokhoe.fhir.definitions import terms
 from sokhoe.fhir.terminology import implicit
+from sokhoe.fhir.terminology.asking import row_of
+from sokhoe.fhir.terminology.expanding import check_listable
 from sokhoe.fhir.terminology.sets import Members, members_of, not_here
 from sokhoe.fhir.terminology.systems import System
 
@@ -49,8 +51,8 @@ class Source(Protocol):
     def supplements(self, url: str) -> Sequence[Found]:
         """Code systems that supplement this one."""
 
-    def maps_from(self, system: str) -> Sequence[Found]:
-        """Concept maps that translate codes of this code system."""
+    def maps(self, system: str, *, into: bool = False) -> Sequence[Found]:
+        """Concept maps that translate codes of this code system, or `into` it."""
 
     def why_not(self, url: str) -> str:
         """Why something known is not here, in words; "" for nothing to say."""
@@ -71,8 +73,9 @@ class Standard:
     def supplements(self, url: str) -> Sequence[Found]:
         return ()
 
-    def maps_from(self, system: str) -> Sequence[Found]:
-        found = (self.find("ConceptMap", url, "") for url in terms.maps_from(system))
+    def maps(self, system: str, *, into: bool = False) -> Sequence[Found]:
+        urls = terms.maps(system, into=into)
+        found = (self.find("ConceptMap", url, "") for url in urls)
         return [one for one in found if one is not None]
 
     def why_not(self, url: str) -> str:
@@ -82,6 +85,45 @@ class Standard:
                 return f"It lists codes of {entry.owner}, whose licence does not let us ship them."
             if entry is not None and entry.version:
                 return f"The version that is here is {entry.version}."
+        return ""
+
+    def by_id(self, kind: str, id: str) -> Json | None:
+        """The definition whose id this is (`ValueSet`, `administrative-gender`)."""
+        url = terms.url_of(kind, id)
+        return terms.read(kind, url) if url else None
+
+    def systems(self) -> list[tuple[str, str]]:
+        """(URL, version) of every code system that is here."""
+        return [
+            (one.url, one.version)
+            for one in terms.entries()
+            if one.kind == "CodeSystem" and not one.owner
+        ]
+
+
+class Lists:
+    """A few code systems that are made when they are first asked for (a country's own lists).
+    `make`: by URL, how to make the resource."""
+
+    def __init__(self, make: Mapping[str, Callable[[], Json]]) -> None:
+        self._make = dict(make)
+
+    def stamp(self) -> Hashable:
+        return 0
+
+    def find(self, kind: str, url: str, version: str) -> Found | None:
+        make = self._make.get(url) if kind == "CodeSystem" else None
+        if make is None or (version and make().get("version") != version):
+            return None
+        return Found(f"list {url}", make)
+
+    def supplements(self, url: str) -> Sequence[Found]:
+        return ()
+
+    def maps(self, system: str, *, into: bool = False) -> Sequence[Found]:
+        return ()
+
+    def why_not(self, url: str) -> str:
         return ""
 
 
@@ -109,12 +151,13 @@ class Given:
             and str(one.get("supplements", "")).partition("|")[0] == url
         ]
 
-    def maps_from(self, system: str) -> Sequence[Found]:
+    def maps(self, system: str, *, into: bool = False) -> Sequence[Found]:
+        end = "target" if into else "source"
         return [
             _found(one)
             for one in self._all
             if one["resourceType"] == "ConceptMap"
-            and any(group.get("source") == system for group in one.get("group", ()))
+            and any(group.get(end) == system for group in one.get("group", ()))
         ]
 
     def why_not(self, url: str) -> str:
@@ -199,14 +242,14 @@ class Library:
         """The same for a value set that is at hand."""
         return members_of(value_set, self)
 
-    def maps(self, canonical: str, system: str) -> list[Json]:
-        """The map of this URL; without one, all that translate codes of this code system."""
+    def maps(self, canonical: str, system: str, *, into: bool = False) -> list[Json]:
+        """The map of this URL; without one, all from (or `into`) this code system."""
         if canonical:
             found = self.definition("ConceptMap", canonical)
             if found is None:
                 raise not_here("concept map", canonical, self.why_not(canonical.partition("|")[0]))
             return [found]
-        return [one.read() for source in self._sources for one in source.maps_from(system)]
+        return [one.read() for source in self._sources for one in source.maps(system, into=into)]
 
     def why_not(self, url: str) -> str:
         return next((why for one in self._sources if (why := one.why_not(url))), "")
@@ -225,6 +268,33 @@ class Library:
         if any(not system or one.partition("|")[0] == system for one in members.missing):
             return None
         return False
+
+    def codes(self, value_set: str) -> Iterator[tuple[str, str]]:
+        """All (system, code) of a value set. Raises NotFound, Unsupported (`too-costly`) where
+        its codes cannot be listed."""
+        members = self.members(value_set)
+        check_listable(members)
+        for part in members.parts:
+            for row in part.rows:
+                if members.inactive is not False or not part.system.inactive(row):
+                    yield part.system.url, part.system.codes[row]
+
+    def below(self, system: str, code: str) -> list[tuple[str, str]]:
+        """A code and all that it subsumes. Raises NotFound for a code system or code not here."""
+        return self._around(system, code, System.descendants)
+
+    def above(self, system: str, code: str) -> list[tuple[str, str]]:
+        """A code and all that subsume it."""
+        return self._around(system, code, System.ancestors)
+
+    def _around(
+        self, system: str, code: str, way: Callable[[System, int], set[int]]
+    ) -> list[tuple[str, str]]:
+        found = self.system(system) if system else None
+        if found is None:
+            raise not_here("code system", system or "(none was named)", self.why_not(system))
+        row = row_of(found, code)
+        return [(system, found.codes[one]) for one in (row, *sorted(way(found, row)))]
 
     # -- inside ------------------------------------------------------------------------------
 

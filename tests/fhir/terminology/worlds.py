@@ -38,8 +38,8 @@ def code_system(url: str = ANIMALS, *concepts: dict[str, Any], **more: Any) -> d
 
 
 def animals(**more: Any) -> dict[str, Any]:
-    """animal > (mammal > (dog > puppy, cat, dodo-dog), bird > dodo); bat is mammal by property."""
-    return code_system(
+    """animal > (mammal > (dog > puppy, cat), bird > dodo); bat is mammal by property."""
+    made = code_system(
         ANIMALS,
         concept(
             "animal",
@@ -70,8 +70,8 @@ def animals(**more: Any) -> dict[str, Any]:
             {"code": "parent", "type": "code", "uri": f"{PROPERTIES}parent"},
             {"code": "status", "type": "code", "uri": f"{PROPERTIES}status"},
         ],
-        **more,
     )
+    return {**made, **more}
 
 
 PROPERTIES = "http://hl7.org/fhir/concept-properties#"

@@ -14,12 +14,15 @@ from sokhoe.errors import NotFound, Unsupported
 from sokhoe.exchange.fhir_api import later
 from sokhoe.exchange.fhir_api.calls import Call, Endpoint, Handler, answer, endpoint
 from sokhoe.exchange.fhir_api.operations import (
+    concepts,
     document,
     everything,
+    expand,
     export,
     meta,
     subscription,
     summary,
+    validate_code,
 )
 from sokhoe.exchange.fhir_api.operations.arguments import (
     Arguments,
@@ -44,12 +47,15 @@ __all__ = [
 ]
 
 OPERATIONS: tuple[Operation, ...] = (
+    *concepts.OPERATIONS,
     *document.OPERATIONS,
     *everything.OPERATIONS,
+    *expand.OPERATIONS,
     *export.OPERATIONS,
     *meta.OPERATIONS,
     *subscription.OPERATIONS,
     *summary.OPERATIONS,
+    *validate_code.OPERATIONS,
 )
 
 

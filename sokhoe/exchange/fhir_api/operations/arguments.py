@@ -152,7 +152,7 @@ def from_body(known: Sequence[Parameter], body: dict[str, Any]) -> list[dict[str
                 code="structure",
             )
         return entries
-    resources = [one for one in known if one.is_resource]
+    resources = [one for one in known if one.is_resource and not one.many]
     if len(resources) != 1:
         raise Invalid(
             f"The body is a {body.get('resourceType')!r}; this operation takes Parameters.",
