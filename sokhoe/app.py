@@ -26,7 +26,7 @@ from sokhoe.country import Pack
 from sokhoe.errors import Invalid, NotFound
 from sokhoe.settings import Settings
 from sokhoe.store import Store, open_store
-from sokhoe.trust import Gate, Session
+from sokhoe.trust import Gate, Sealer, Session
 from sokhoe.web import Ask, Site, Texts, make_templates, page
 
 log = logging.getLogger("sokhoe")
@@ -140,11 +140,15 @@ def build(
     async def living(app: Starlette) -> AsyncIterator[None]:
         for runner in runners:
             runner.start()
+        sealer = Sealer(store)
+        sealer.start()
         yield
+        sealer.stop()
         for runner in runners:
             runner.stop()
         for runner in runners:
             runner.join(timeout=5)
+        sealer.join(timeout=5)
         store.close()
 
     app = Starlette(

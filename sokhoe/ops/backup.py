@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     # A backup nobody has opened is a hope: read it back before saying that it is good.
     copy = open_store(f"sqlite:///{target}")
     try:
-        code = verify(copy)
+        code = verify(copy, [])
     finally:
         copy.close()
     if code == 0:

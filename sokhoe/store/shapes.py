@@ -366,6 +366,9 @@ class Store(Protocol):
 
     def entry(self, seq: int) -> Recorded | None: ...
 
+    def lines(self, after: int, limit: int) -> list[bytes]:
+        """The bytes of sealed audit lines with seq > after, in order, as the chain seals them."""
+
     def kept(self, kind: str, key: str) -> Any: ...
 
     def all_kept(self, kind: str) -> dict[str, Any]: ...

@@ -22,6 +22,7 @@ from sokhoe.store import (
     Version,
 )
 from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.auditlog import AuditLog, Sealer
 from sokhoe.trust.exporting import Bounds
 from sokhoe.trust.gate import Account, Gate, SignedIn, Token
 from sokhoe.trust.jobs import Job, Jobs, State
@@ -39,6 +40,7 @@ __all__ = [
     "USUAL_PURPOSE",
     "Account",
     "Actor",
+    "AuditLog",
     "Batch",
     "Bounds",
     "Change",
@@ -60,6 +62,7 @@ __all__ = [
     "Put",
     "Receipt",
     "Role",
+    "Sealer",
     "Session",
     "SignedIn",
     "SoonSession",
