@@ -181,6 +181,7 @@ def health(request: Request) -> Response:
             "marks": {
                 one.name: request.app.state.ops.mark_of(one.name)
                 for one in request.app.state.followers
+                if getattr(one, "follows", True)  # one that works off other lists has no mark
             },
             "line": {"configured": line.configured, "up": line.up, "waiting": line.waiting},
         }

@@ -21,7 +21,6 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from sokhoe.errors import Conflict, Unavailable
-from sokhoe.fhir import Query
 from sokhoe.store import binary, planning, rows, schema, upgrading
 from sokhoe.store.copying import TABLES, Fill, copy
 from sokhoe.store.indexing import Link
@@ -29,9 +28,10 @@ from sokhoe.store.layout import dated, type_codes
 from sokhoe.store.pgasking import Common, PostgresAsking
 from sokhoe.store.pieces import Sql
 from sokhoe.store.planning import TYPE_CODES, Plan, Standing
+from sokhoe.store.postgres_soon import PostgresSoon
 from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import COLUMNS, Reader, Rows
-from sokhoe.store.shapes import Page, Scope, Version
+from sokhoe.store.shapes import Scope
 from sokhoe.store.sqlgen import Asking
 from sokhoe.store.sqlite import MIGRATIONS, SqliteStore
 from sokhoe.store.sqlstore import PACKED_AGAIN, Names, SqlStore
@@ -104,7 +104,7 @@ class PostgresDialect:
         self._known = None
 
 
-class PostgresStore(SqlStore):
+class PostgresStore(SqlStore, PostgresSoon):
     dialect: PostgresDialect
 
     def __init__(self, url: str, journals: Path | None = None, *, upgrade: bool = False) -> None:
@@ -196,12 +196,6 @@ class PostgresStore(SqlStore):
             finally:
                 if not connection.closed:
                     connection.execute("COMMIT")
-
-    async def read_soon(self, type: str, id: str, version: int | None = None) -> Version | None:
-        return None
-
-    async def search_soon(self, query: Query) -> Page | None:
-        return None
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -378,6 +372,7 @@ class PostgresStore(SqlStore):
         if self._closed:
             return
         self._close_journals()
+        self.close_pipes()
         self._closed = True
         with self._guard:
             idle, self._idle = self._idle, []

@@ -35,12 +35,14 @@ _LEADS = ("_id", "identifier", "patient", "subject")
 @dataclass(frozen=True, slots=True)
 class Cheap:
     """A search that is answered by walking the entries of `lead` and testing for each of `rest`.
-    `by_date`: newest clinical date first, else what was written last first."""
+    `by_date`: newest clinical date first, else what was written last first. `led`: the lead is a
+    value that few records have."""
 
     lead: int
     rest: tuple[int, ...]
     by_date: bool
     limit: int
+    led: bool
 
 
 def cheap(query: search.Query) -> Cheap | None:
@@ -61,7 +63,7 @@ def cheap(query: search.Query) -> Cheap | None:
         return None
     lead = next((name for name in _LEADS if name in keys), next(iter(keys)))
     rest = tuple(key for name, key in keys.items() if name != lead)
-    return Cheap(keys[lead], rest, sort.by == "main", query.count + 1)
+    return Cheap(keys[lead], rest, sort.by == "main", query.count + 1, lead in _LEADS)
 
 
 @lru_cache(maxsize=64)

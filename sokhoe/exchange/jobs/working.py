@@ -39,6 +39,7 @@ def root(settings: Settings) -> Path:
 
 class Worker:
     name = "exchange.jobs"
+    follows = False  # its list is the jobs, not the feed
 
     def __init__(self, jobs: Jobs, settings: Settings, kinds: Mapping[str, Kind]) -> None:
         self._jobs = jobs
