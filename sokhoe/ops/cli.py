@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "audit": "verify the audit chain, or show its last lines",
     "subscriptions": "show who is told of changes, and send again what was refused",
     "doctor": "look for what is wrong with this installation, and how to put it right",
+    "jobs": "show exports, imports and later answers; end one",
     "backup": "copy a server's memory while it runs",
     "settings": "show each setting, its value and where it came from",
     "rooms": "show the rooms of the house and who may ask whom",

@@ -21,8 +21,10 @@ from sokhoe import clock, country
 from sokhoe.errors import SokhoeError
 from sokhoe.ops.audit import open_existing
 from sokhoe.ops.cli import add_settings, settings_from
+from sokhoe.ops.jobs import stuck
 from sokhoe.settings import SETTINGS, Settings
 from sokhoe.store import Store
+from sokhoe.trust import Gate, Jobs
 
 
 class Health(StrEnum):
@@ -43,6 +45,7 @@ Check = Callable[[Settings, Store], Finding]
 LEAST_FREE = 1_000_000_000  # bytes
 BEHIND = 5_000  # versions a follower may lag before we speak of it
 SKEW_SECONDS = 120
+STUCK_MINUTES = 30
 
 
 def disk(settings: Settings, store: Store) -> Finding:
@@ -151,7 +154,20 @@ def sign_ins(settings: Settings, store: Store) -> Finding:
     return Finding("accounts", Health.OK, f"{active} active accounts")
 
 
-CHECKS: tuple[Check, ...] = (disk, folder, pack, chains, followers, line, sign_ins)
+def jobs(settings: Settings, store: Store) -> Finding:
+    every = Jobs(Gate(store, settings), hours=settings.job_hours, most=1).all()
+    still = stuck(every, clock.now(), STUCK_MINUTES * 60_000_000)
+    if still:
+        return Finding(
+            "jobs",
+            Health.WARNING,
+            f"{len(still)} jobs have stood still for {STUCK_MINUTES} minutes.",
+            "Is the server running? See: sokhoe jobs list",
+        )
+    return Finding("jobs", Health.OK, f"{sum(one.open for one in every)} open")
+
+
+CHECKS: tuple[Check, ...] = (jobs, disk, folder, pack, chains, followers, line, sign_ins)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

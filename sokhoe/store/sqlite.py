@@ -332,8 +332,9 @@ class SqliteStore(SqlStore, SqliteSoon):
 
     def tidy(self) -> None:
         """Look after the file: statistics for the planner, and an empty write-ahead file."""
-        self._writer.pragma("optimize", 0x10002)
-        self._writer.pragma("wal_checkpoint", "TRUNCATE")
+        with self._tray.alone():
+            self._writer.pragma("optimize", 0x10002)
+            self._writer.pragma("wal_checkpoint", "TRUNCATE")
 
     def close(self) -> None:
         if self._closed.is_set():

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from sokhoe.errors import Unavailable
 from sokhoe.store.planning import Work
@@ -38,6 +39,12 @@ class Tray:
                 self._do(self._group())
         if work.error is not None:
             raise work.error
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody writes meanwhile."""
+        with self._turn:
+            yield
 
     def _do(self, group: list[Work]) -> None:
         """Whatever ends the writing, an interrupt too, nobody of the group may wait for ever."""

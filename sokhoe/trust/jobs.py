@@ -174,14 +174,19 @@ class Jobs:
 
     def save(self, job: Job, **changes: Any) -> Job:
         """Write down how far it is. Conflict when it was changed by another (cancelled)."""
+        new, keep = self.changed(job, **changes)
+        self._store.keep(keep)
+        return new
+
+    def changed(self, job: Job, **changes: Any) -> tuple[Job, Keep]:
+        """As `save`, to be written together with the work itself."""
         now = clock.now()
         new = replace(job, changed=now, **changes)
         if job.open:
             new = replace(new, until=now + self._life)
         if new.worker and new.open:
             new = replace(new, lease=now + LEASE)
-        self._store.keep(Keep(JOB, job.id, as_kept(new), expected=as_kept(job)))
-        return new
+        return new, Keep(JOB, job.id, as_kept(new), expected=as_kept(job))
 
     def fail(self, job: Job, error: SokhoeError) -> Job:
         failure = error.outcome()

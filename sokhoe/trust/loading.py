@@ -17,6 +17,7 @@ import gzip
 import os
 import signal
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -151,7 +152,18 @@ class Block:
 
 def blocks(file: IO[bytes], place: Place, lines: Callable[[], int]) -> Iterator[Block]:
     """The file from `place` on; `lines`: how many the next block may have. No more than a block
-    and a line is held in memory."""
+    and a line is held in memory. Raises Invalid where a compressed file is damaged."""
+    try:
+        yield from _blocks(file, place, lines)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise Invalid(
+            f"The file cannot be decompressed: {error}.",
+            hint="Was it copied whole? Look with gzip -t.",
+            slug="damaged-file",
+        ) from error
+
+
+def _blocks(file: IO[bytes], place: Place, lines: Callable[[], int]) -> Iterator[Block]:
     file.seek(place.offset)
     rest, at = b"", place
     while True:

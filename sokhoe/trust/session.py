@@ -351,6 +351,10 @@ class Session:
         entry = self._entry("U", batch.refs, batch.patients, note=note)
         return self._store.load(batch.carried, author=self.actor.id, entry=entry, keeps=keeps)
 
+    def settle(self) -> None:
+        """After a load: statistics for the planner, and a short write-ahead file."""
+        self._store.tidy()
+
     def dictionary(self) -> Dictionary:
         """What a block is compressed with while it is made ready."""
         return self._store.dictionary()

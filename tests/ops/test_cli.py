@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sokhoe import clock
 from sokhoe.ops import VERBS, run
 from sokhoe.trust import Put
 from tests.worlds import Hub, a_patient
@@ -173,3 +174,25 @@ def test_serving_a_taken_port_says_so(capsys: pytest.CaptureFixture[str], tmp_pa
         port = str(taken.getsockname()[1])
         assert run(["serve", "--port", port, "--data", str(tmp_path / "s")]) == 1
     assert "--port" in said(capsys)
+
+
+def test_jobs_are_listed_and_ended_and_the_doctor_sees_those_that_stand_still(
+    capsys: pytest.CaptureFixture[str], hub: Path
+) -> None:
+    with Hub(hub) as running:
+        api = running.software()
+        api.get("/fhir/$export", headers={"Prefer": "respond-async"})
+        with clock.standing_at(clock.now()) as ahead:
+            ahead(3600)
+            assert run(["doctor", "--data", str(hub)]) == 1
+    assert "1 jobs have stood still" in said(capsys)
+    assert run(["jobs", "--data", str(hub)]) == 0
+    text = said(capsys)
+    assert "export" in text and "accepted" in text and "Test software" in text
+    assert run(["jobs", "cancel", "nothing", "--data", str(hub)]) == 1
+    assert run(["jobs", "cancel", text.split()[0][:8], "--data", str(hub)]) == 0
+    capsys.readouterr()
+    with Hub(hub) as running:
+        running.settle()
+    assert run(["jobs", "--data", str(hub)]) == 0
+    assert "There are no jobs." in said(capsys)

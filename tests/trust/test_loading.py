@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sokhoe.errors import NotFound, Unavailable
+from sokhoe.errors import Invalid, NotFound, Unavailable
 from sokhoe.fhir import TYPES, encode
 from sokhoe.store import Dictionary
 from sokhoe.trust import Batch, Makers, Place, loading, open_lines, refusals
@@ -118,6 +118,9 @@ def test_a_compressed_file_is_read_as_well(tmp_path: Path) -> None:
     assert batch.count == 1
     with pytest.raises(NotFound):
         open_lines(tmp_path / "none")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(Invalid, match="decompressed"):
+        batches(path)
 
 
 def test_processes_give_the_same_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

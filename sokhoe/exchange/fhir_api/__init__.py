@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from sokhoe.errors import Unsupported
 from sokhoe.exchange.fhir_api import interactions as verbs
-from sokhoe.exchange.fhir_api import jobs, operations, writing
+from sokhoe.exchange.fhir_api import jobs, operations, uploads, writing
 from sokhoe.exchange.fhir_api.bundles import entries_of, post_bundle
 from sokhoe.exchange.fhir_api.calls import Call, Endpoint, answer, endpoint
 from sokhoe.exchange.fhir_api.capability import statement, terminology_statement
@@ -44,6 +44,7 @@ def routes() -> list[Endpoint]:
         endpoint("/fhir/metadata", {"GET": metadata}),
         endpoint("/fhir/_history", {"GET": later(verbs.history)}),
         *jobs.routes(),
+        *uploads.routes(),
         *operations.routes(),
         endpoint(
             "/fhir/{type}",

@@ -17,11 +17,17 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from sokhoe.errors import NotFound
 from sokhoe.exchange.fhir_api.calls import Call, Endpoint, answer, endpoint, http_date
 from sokhoe.exchange.fhir_api.later import result
-from sokhoe.exchange.fhir_api.taking import NDJSON, address, folder_of, information, jobs_of
-from sokhoe.exchange.jobs import Job, State, manifest, plain_bytes
+from sokhoe.exchange.fhir_api.taking import (
+    NDJSON,
+    NDJSON_TYPES,
+    address,
+    folder_of,
+    information,
+    jobs_of,
+)
+from sokhoe.exchange.jobs import Job, State, manifest, plain_bytes, report
 
 RETRY_SECONDS = 2
-_NDJSON_TYPES = frozenset({NDJSON, "application/ndjson", "application/x-ndjson"})
 
 
 def status(call: Call) -> Response:
@@ -79,8 +85,13 @@ def _manifest_of(call: Call, job: Job) -> dict[str, Any]:
     return manifest(job, address(call, job))
 
 
+def _report_of(call: Call, job: Job) -> dict[str, Any]:
+    return dict(report(job, address(call, job)))
+
+
 RESULTS: Mapping[str, Callable[[Call, Job], dict[str, Any]]] = {
     "export": _manifest_of,
+    "import": _report_of,
     "request": _answer_of,
 }
 
@@ -88,5 +99,5 @@ RESULTS: Mapping[str, Callable[[Call, Job], dict[str, Any]]] = {
 def routes() -> list[Endpoint]:
     return [
         endpoint("/fhir/$job/{job}", {"GET": status, "DELETE": cancel}),
-        endpoint("/fhir/$job/{job}/{file}", {"GET": file}, accepts=_NDJSON_TYPES),
+        endpoint("/fhir/$job/{job}/{file}", {"GET": file}, accepts=NDJSON_TYPES),
     ]

@@ -102,6 +102,9 @@ class Later:
         result = {"status": status, "headers": headers, "batch": is_batch}
         return self.jobs.save(job, state=State.COMPLETED, result=result, done=1, total=1)
 
+    def drop(self, job: Job) -> None:
+        pass
+
     def _call(self, job: Job, session: Session, body: bytes) -> tuple[Call, Handler]:
         ask = job.ask
         scope: dict[str, Any] = {

@@ -10,6 +10,7 @@ from sokhoe.exchange.fhir_api.calls import Call, answer
 from sokhoe.exchange.jobs import Folder, Job, Jobs, drawer, root
 
 NDJSON = "application/fhir+ndjson"
+NDJSON_TYPES = frozenset({NDJSON, "application/ndjson", "application/x-ndjson"})
 
 
 def jobs_of(call: Call) -> Jobs:

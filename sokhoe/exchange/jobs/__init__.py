@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sokhoe.exchange.jobs.exporting import Export, manifest
 from sokhoe.exchange.jobs.files import Folder, plain_bytes
+from sokhoe.exchange.jobs.importing import Import, Source, in_inbox, report
 from sokhoe.exchange.jobs.working import Kind, Worker, drawer, root
 from sokhoe.settings import Settings
 from sokhoe.trust import Gate, Job, Jobs, State
@@ -11,14 +12,18 @@ from sokhoe.trust import Gate, Job, Jobs, State
 __all__ = [
     "Export",
     "Folder",
+    "Import",
     "Job",
     "Jobs",
     "Kind",
+    "Source",
     "State",
     "Worker",
     "drawer",
+    "in_inbox",
     "manifest",
     "plain_bytes",
+    "report",
     "root",
     "worker",
 ]
@@ -27,4 +32,9 @@ __all__ = [
 def worker(gate: Gate, settings: Settings, more: Mapping[str, Kind] | None = None) -> Worker:
     """The follower that does all kinds of jobs; `more`: kinds that need more than a gate."""
     jobs = drawer(gate, settings)
-    return Worker(jobs, settings, {"export": Export(jobs), **(more or {})})
+    kinds: dict[str, Kind] = {
+        "export": Export(jobs),
+        "import": Import(jobs, settings),
+        **(more or {}),
+    }
+    return Worker(jobs, settings, kinds)

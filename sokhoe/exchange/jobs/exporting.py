@@ -67,6 +67,9 @@ class Export:
                 break
         return self._finish(job, folder) if _swept(job) else job
 
+    def drop(self, job: Job) -> None:
+        self._plans.pop(job.id, None)
+
     # -- 1 ---------------------------------------------------------------------------------
 
     def _begin(self, job: Job, session: Session, folder: Folder) -> Job:

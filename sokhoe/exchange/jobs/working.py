@@ -28,6 +28,9 @@ class Kind(Protocol):
     def step(self, job: Job, session: Session, folder: Folder) -> Job:
         """Do a piece of about half a second, write down how far it came, return it so."""
 
+    def drop(self, job: Job) -> None:
+        """Let go of what is held in memory for a job that goes no further here."""
+
 
 def drawer(gate: Gate, settings: Settings) -> Jobs:
     return Jobs(gate, hours=settings.job_hours, most=settings.jobs_per_client)
@@ -103,6 +106,7 @@ class Worker:
             self._jobs.forget(job)
             return True
         if job.state in {State.CANCELLED, State.FAILED}:
+            self._kinds[job.kind].drop(job)
             if folder.path.exists():
                 folder.remove()
             if job.state is State.CANCELLED:
