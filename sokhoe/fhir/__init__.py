@@ -19,6 +19,7 @@ from sokhoe.fhir.search import (
 )
 from sokhoe.fhir.subset import subset, top_elements
 from sokhoe.fhir.types import TYPES, validate, validate_all
+from sokhoe.fhir.xml import from_xml, to_xml
 
 __all__ = [
     "TYPES",
@@ -31,10 +32,12 @@ __all__ = [
     "encode",
     "extract",
     "fold",
+    "from_xml",
     "parse_query",
     "search_parameters",
     "subset",
     "terminology",
+    "to_xml",
     "top_elements",
     "validate",
     "validate_all",

@@ -174,9 +174,9 @@ def test_a_narrow_client_is_told_what_is_missing(hub: Hub) -> None:
 
 
 def test_only_json_is_read_and_written(api: TestClient) -> None:
-    outcome(post(api, "/fhir/Patient", a_patient(), **{"Content-Type": "text/xml"}), 415)
-    outcome(api.get("/fhir/Patient", headers={"Accept": "application/fhir+xml"}), 406)
-    outcome(api.get("/fhir/Patient?_format=xml"), 406)
+    outcome(post(api, "/fhir/Patient", a_patient(), **{"Content-Type": "text/csv"}), 415)
+    outcome(api.get("/fhir/Patient", headers={"Accept": "text/turtle"}), 406)
+    outcome(api.get("/fhir/Patient?_format=ttl"), 406)
     assert api.get("/fhir/Patient?_format=json").status_code == 200
 
 

@@ -20,14 +20,12 @@ from starlette.routing import Route
 
 from sokhoe import clock
 from sokhoe.errors import Busy, Invalid, SignIn, SokhoeError, Unsupported
-from sokhoe.fhir import decode, encode
+from sokhoe.exchange.fhir_api.negotiation import JSON, Form, body_of, formed, wanted
+from sokhoe.fhir import encode
 from sokhoe.trust import Session, Version
 from sokhoe.web import Site, address_of, read_body
 
 log = logging.getLogger("sokhoe.exchange")
-JSON = "application/fhir+json; charset=utf-8"
-_JSON_TYPES = {"application/fhir+json", "application/json", "text/json", "application/json+fhir"}
-_ANY = {"*/*", "application/*", ""}
 
 
 class Call:
@@ -74,18 +72,7 @@ class Call:
 
     def resource(self) -> dict[str, Any]:
         """The body as a resource. Raises Invalid."""
-        kind = self.request.headers.get("content-type", "").split(";")[0].strip().lower()
-        if kind not in _JSON_TYPES:
-            raise Unsupported(
-                f"The body is {kind or 'of no declared type'}; this server reads FHIR as JSON.",
-                hint="Send it with Content-Type: application/fhir+json.",
-                slug="media-type",
-                status=415,
-            )
-        value = decode(self.body)
-        if not isinstance(value, dict):
-            raise Invalid("The body must be one FHIR resource (a JSON object).", code="structure")
-        return value
+        return body_of(self.request, self.body)
 
 
 Handler = Callable[[Call], Response]
@@ -101,51 +88,42 @@ def endpoint(
     path: str, handlers: dict[str, Handler], accepts: frozenset[str] = frozenset()
 ) -> Endpoint:
     """A route with one handler for each method; other methods get an OperationOutcome.
-    `accepts`: media types that it answers with besides JSON."""
+    `accepts`: media types that it answers with besides FHIR's own."""
 
     async def answer(request: Request) -> Response:
-        site: Site = request.app.state.site
+        form = Form.JSON
         try:
-            method = "GET" if request.method == "HEAD" else request.method
-            handler = handlers.get(method)
-            if handler is None:
-                raise Unsupported(
-                    f"{request.method} is not supported here.",
-                    hint="Supported: " + ", ".join(sorted(handlers)),
-                    slug="method",
-                    status=405,
-                )
-            _check_accept(request, accepts)
-            body = await read_body(request, site.settings.max_body_bytes)
-            return await run_in_threadpool(handler, Call(request, body))
+            form = wanted(request, accepts)
+            return await carried(request, form)
         except SokhoeError as error:
-            return failure(error)
+            return formed(failure(error), form, pretty=False)
         except Exception:
             log.exception("%s failed", path)
             return failure(SokhoeError("Something went wrong on our side.", slug="failure"))
+
+    async def carried(request: Request, form: Form) -> Response:
+        site: Site = request.app.state.site
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = handlers.get(method)
+        if handler is None:
+            raise Unsupported(
+                f"{request.method} is not supported here.",
+                hint="Supported: " + ", ".join(sorted(handlers)),
+                slug="method",
+                status=405,
+            )
+        body = await read_body(request, site.settings.max_body_bytes)
+        pretty = request.query_params.get("_pretty") == "true"
+
+        def carried_out() -> Response:
+            return formed(handler(Call(request, body)), form, pretty=pretty)
+
+        return await run_in_threadpool(carried_out)
 
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
     route = Endpoint(path, answer, methods=methods)
     route.handlers = handlers
     return route
-
-
-def _check_accept(request: Request, more: frozenset[str]) -> None:
-    wanted = request.query_params.get("_format")
-    if wanted is not None:
-        plain = wanted.replace(" ", "+").split(";")[0].lower()
-        good = plain in _JSON_TYPES or plain == "json"
-    else:
-        accept = request.headers.get("accept", "")
-        kinds = {part.split(";")[0].strip().lower() for part in accept.split(",")}
-        good = bool(kinds & (_JSON_TYPES | _ANY | more)) or "text/html" in kinds
-    if not good:
-        raise Unsupported(
-            "This server answers in JSON only.",
-            hint="Accept: application/fhir+json",
-            slug="media-type",
-            status=406,
-        )
 
 
 def _prefer(header: str) -> dict[str, str]:

@@ -39,7 +39,7 @@ def statement(base: str, conditional_delete: str = "single") -> bytes:
             "software": {"name": "Sổ Khoẻ", "version": __version__},
             "implementation": {"description": "Sổ Khoẻ", "url": base},
             "fhirVersion": "4.0.1",
-            "format": ["application/fhir+json", "json"],
+            "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
             "rest": [
                 {
                     "extension": [

@@ -19,8 +19,9 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sokhoe.exchange.fhir_api.calls import JSON, http_date
+from sokhoe.exchange.fhir_api.calls import http_date
 from sokhoe.exchange.fhir_api.interactions import searchset
+from sokhoe.exchange.fhir_api.negotiation import JSON
 from sokhoe.fhir import TYPES
 from sokhoe.trust import SoonSession, Version
 from sokhoe.web import Site
