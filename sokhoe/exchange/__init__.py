@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 
 from sokhoe.exchange import fhir_api, jobs, oauth, subscriptions
 from sokhoe.exchange.fhir_api.door import Door
-from sokhoe.exchange.seams import FileKind, Label, Problem, Translated
+from sokhoe.exchange.seams import CodeTable, FileKind, Label, Problem, Translated
 from sokhoe.exchange.subscriptions import Overview, Subscriptions, overview, send_again
 from sokhoe.exchange.tray import Slip, Tray, receive, slips
 from sokhoe.web import Site
@@ -39,6 +39,7 @@ def followers(site: Site) -> list[Tray | Subscriptions | jobs.Worker]:
 
 
 __all__ = [
+    "CodeTable",
     "FileKind",
     "Label",
     "Overview",

@@ -6,6 +6,7 @@ every reason why it cannot. Keeping, order, retries and quarantine are the tray'
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,3 +54,13 @@ class FileKind(Protocol):
         """Raises Invalid when the envelope cannot be read."""
 
     def translate(self, content: bytes) -> Translated: ...
+
+
+class CodeTable(Protocol):
+    """A national table of codes as it is published, out of a spreadsheet (`sokhoe terms load`)."""
+
+    def recognises(self, rows: Sequence[Sequence[str]]) -> bool:
+        """Are these rows of my kind? Looks at the first ones."""
+
+    def code_system(self, rows: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """The CodeSystem of the table. Raises Invalid naming the rows that are wrong."""

@@ -20,6 +20,7 @@ VERBS: dict[str, str] = {
     "demo": "start an invented province: hub, two stations, citizens",
     "serve": "serve one station or hub",
     "load": "send files and folders (exchange XML, FHIR) to a server",
+    "terms": "load code lists (FHIR, CSV, a country's own tables)",
     "audit": "verify the audit chain, or show its last lines",
     "subscriptions": "show who is told of changes, and send again what was refused",
     "doctor": "look for what is wrong with this installation, and how to put it right",

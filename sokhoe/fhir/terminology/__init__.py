@@ -16,11 +16,13 @@ from sokhoe.fhir.terminology.library import Found, Given, Library, Lists, Source
 from sokhoe.fhir.terminology.maps import Ask, Match, answer, translate
 from sokhoe.fhir.terminology.sets import Members, Part, not_here
 from sokhoe.fhir.terminology.systems import Designation, System
+from sokhoe.fhir.terminology.tables import About, code_system
 from sokhoe.fhir.terminology.words import Words
 
 __all__ = [
     "GRAMMARS",
     "MOST_AT_ONCE",
+    "About",
     "Ask",
     "Check",
     "Coding",
@@ -40,6 +42,7 @@ __all__ = [
     "Wish",
     "Words",
     "answer",
+    "code_system",
     "expand",
     "lookup",
     "not_here",
