@@ -19,7 +19,7 @@ from sokhoe.errors import Invalid
 
 PREFIX = "SOKHOE_"
 # Read by the tests and by start scripts, not by the program.
-FOREIGN = frozenset({"SOKHOE_SHARED", "SOKHOE_CI", "SOKHOE_CHROMIUM"})
+FOREIGN = frozenset({"SOKHOE_SHARED", "SOKHOE_CI", "SOKHOE_CHROMIUM", "SOKHOE_KILLS"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from sokhoe.app import build
 from sokhoe.errors import Unavailable
 from sokhoe.ops.cli import add_settings, settings_from
+from sokhoe.ops.corked import CorkedProtocol
 from sokhoe.settings import SETTINGS, Settings
 
 
@@ -38,6 +39,7 @@ def serve(app: Starlette, settings: Settings) -> None:
     gc.set_threshold(50_000, 20, 50)
     uvicorn.run(
         app,
+        http=CorkedProtocol,
         host=settings.host,
         port=settings.port,
         log_level="warning",
