@@ -7,8 +7,9 @@
     delete   DELETE Type/id, DELETE Type?query (as the setting conditional_delete says)
 
 A single request commits one decision, a transaction those of all its entries together. Between the
-look-up and the commit somebody else may write; `carry_out` then decides anew. So two who ask for
-"create if there is none" at the same time get one record (hl7.org/fhir/R4/http.html#ccreate).
+look-up and the commit somebody else may write; `carry_out_together` then decides anew. So two who
+ask for "create if there is none" at the same time get one record
+(hl7.org/fhir/R4/http.html#ccreate).
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def decide_delete_by(
     ]
 
 
-def carry_out(session: Session, decide: Callable[[], Sequence[Decision]]) -> list[Done]:
+def carry_out_together(session: Session, decide: Callable[[], Sequence[Decision]]) -> list[Done]:
     """Decide and commit; when somebody wrote in between, decide anew on what is there now.
 
     Raises what `decide` raises, and Conflict when others were faster every time.

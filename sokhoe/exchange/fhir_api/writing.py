@@ -15,7 +15,7 @@ from sokhoe.exchange.fhir_api.deciding import (
     Decision,
     Done,
     Patch,
-    carry_out,
+    carry_out_together,
     decide_create,
     decide_delete,
     decide_delete_by,
@@ -88,7 +88,7 @@ def delete_by(call: Call) -> Response:
     """DELETE Type?query"""
     type, condition, (match, _) = known_type(call), _condition(call), _conditions(call)
     setting = call.site.settings.conditional_delete
-    done = carry_out(
+    done = carry_out_together(
         call.session,
         lambda: decide_delete_by(call.session, type, condition, setting, match),
     )
@@ -132,7 +132,7 @@ def _condition(call: Call) -> str:
 
 
 def _one(call: Call, decide: Callable[[], Decision]) -> Done:
-    return carry_out(call.session, lambda: [decide()])[0]
+    return carry_out_together(call.session, lambda: [decide()])[0]
 
 
 def _version(done: Done) -> Version:
