@@ -105,7 +105,7 @@ def body_of(request: Request, body: bytes) -> dict[str, Any]:
 
 def formed(response: Response, form: Form, *, pretty: bool) -> Response:
     """The answer in the form that was wanted. Headers stay."""
-    plain = bytes(response.body)
+    plain = bytes(getattr(response, "body", b""))  # a file is sent as it is
     if response.media_type != JSON or not plain or (form is not Form.XML and not pretty):
         return response
     if form is Form.XML:
