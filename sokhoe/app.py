@@ -89,7 +89,7 @@ def open_site(settings: Settings, pack: Pack, store: Store) -> Site:
     clock.set_offset(settings.utc_offset)
     return Site(
         settings=settings,
-        gate=Gate(store, settings),
+        gate=Gate(store, settings, pack.seam("trust.code_lists") or ()),
         pack=pack,
         texts=texts_of(pack),
         templates=make_templates((*ALL_ROOMS, "ops", "vietnam")),

@@ -33,12 +33,18 @@ class Drug:
 
 
 class Catalogue(Protocol):
-    """Finds by accent-free words or by the beginning of a code, best first; no words: the usual
-    ones. Answers from memory, since it is asked at every third letter typed."""
+    """What a country says. Answers from memory, since it is asked at every third letter typed."""
 
-    def diagnoses(self, words: str, limit: int) -> Sequence[Term]: ...
+    @property
+    def diagnosis_list(self) -> str:
+        """URL of the code system of diagnoses, "" for none; diagnoses.py looks in it."""
 
-    def medicines(self, words: str, limit: int) -> Sequence[Drug]: ...
+    @property
+    def usual_diagnoses(self) -> Sequence[str]:
+        """Codes to be shown before a word is typed."""
+
+    def medicines(self, words: str, limit: int) -> Sequence[Drug]:
+        """By accent-free words, best first."""
 
     def facility(self, code: str) -> str:
         """The name of a facility, "" when the code is unknown."""
@@ -47,8 +53,8 @@ class Catalogue(Protocol):
 class NoCatalogue:
     """The twin for no country: knows nothing, so diagnoses and medicines stay words."""
 
-    def diagnoses(self, words: str, limit: int) -> Sequence[Term]:
-        return ()
+    diagnosis_list = ""
+    usual_diagnoses: Sequence[str] = ()
 
     def medicines(self, words: str, limit: int) -> Sequence[Drug]:
         return ()
@@ -61,12 +67,6 @@ def catalogue_of(site: Site) -> Catalogue:
     """The country's catalogue, or its Null twin."""
     found: Catalogue | None = site.pack.seam("clinic.catalogue")
     return found or NoCatalogue()
-
-
-def diagnosis(catalogue: Catalogue, code: str) -> Term | None:
-    """The diagnosis of exactly this code, or None."""
-    found = catalogue.diagnoses(code, 5) if code else ()
-    return next((one for one in found if one.code == code), None)
 
 
 def medicine(catalogue: Catalogue, name: str) -> Drug | None:

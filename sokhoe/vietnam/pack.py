@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.routing import Route
 
-from sokhoe.vietnam import gateway, systems
+from sokhoe.vietnam import gateway, icd10, systems
 from sokhoe.vietnam.catalogue import Catalogue
 from sokhoe.vietnam.files import VisitFile
 from sokhoe.vietnam.identity import Identity
@@ -33,6 +33,8 @@ class Pack:
             "exchange.file_kinds": lambda: (VisitFile(),),
             "exchange.episode_system": lambda: systems.uri("visit_number"),
             "exchange.sender": GatewaySender,
+            "exchange.code_tables": lambda: (icd10.Table(),),
+            "trust.code_lists": icd10.lists,
             "clinic.catalogue": lambda: Catalogue(self._folder),
             "warehouse.places": lambda: Places(self._folder),
             "warehouse.words": Words,

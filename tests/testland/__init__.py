@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from sokhoe.clinic import Drug, Term
+from sokhoe.clinic import Drug
 from sokhoe.country import Batch, Citizen
 from sokhoe.errors import Invalid
 from sokhoe.exchange import Label, Problem, Translated
-from sokhoe.fhir import fold
+from sokhoe.fhir import terminology
 from sokhoe.people import CardFacts
 from sokhoe.warehouse import Area, Facility
 
@@ -48,15 +48,19 @@ class Identity:
         return re.fullmatch(r"T-\d{5}", text) is not None
 
 
+def diseases() -> dict[str, Any]:
+    return {
+        "resourceType": "CodeSystem",
+        "url": "urn:testland:icd",
+        "status": "active",
+        "content": "complete",
+        "concept": [{"code": code, "display": name} for code, name in DISEASES],
+    }
+
+
 class Catalogue:
-    def diagnoses(self, words: str, limit: int) -> Sequence[Term]:
-        asked = fold(words)
-        found = [
-            Term(code, name, "urn:testland:icd")
-            for code, name in DISEASES
-            if asked in fold(name) or fold(code).startswith(asked)
-        ]
-        return found[:limit]
+    diagnosis_list = "urn:testland:icd"
+    usual_diagnoses: Sequence[str] = ()
 
     def medicines(self, words: str, limit: int) -> Sequence[Drug]:
         return [Drug("P", "Paracetamol 500 mg", "urn:testland:drug", "tablet", "1 in the morning")]
@@ -211,6 +215,7 @@ class Pack:
         return {
             "people.identity": Identity(),
             "clinic.catalogue": Catalogue(),
+            "trust.code_lists": (terminology.Lists({"urn:testland:icd": diseases}),),
             "warehouse.places": Places(),
             "exchange.file_kinds": (VisitLine(),),
             "exchange.episode_system": EPISODE,

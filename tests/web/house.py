@@ -12,9 +12,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from sokhoe import clinic, settings, web
-from sokhoe.clinic import Drug, Term
+from sokhoe.clinic import Drug
 from sokhoe.country import NoPack
-from sokhoe.fhir import fold
+from sokhoe.fhir import fold, terminology
 from sokhoe.people import CardFacts, NoIdentity
 from sokhoe.store import Version, open_store
 from sokhoe.trust import Actor, Gate, Role
@@ -27,22 +27,30 @@ PLACE = "Organization/86901"
 PLACE_NAME = "Trạm Y tế Thử Nghiệm"
 
 
+def diseases() -> dict[str, Any]:
+    names = {
+        "I10": "Tăng huyết áp vô căn",
+        "J00": "Viêm mũi họng cấp",
+        "E11.9": "Đái tháo đường típ 2",
+    }
+    return {
+        "resourceType": "CodeSystem",
+        "url": ICD,
+        "status": "active",
+        "content": "complete",
+        "concept": [{"code": code, "display": name} for code, name in names.items()],
+    }
+
+
 class Catalogue:
     """Three diagnoses and two medicines."""
 
-    terms = (
-        Term("I10", "Tăng huyết áp vô căn", ICD),
-        Term("J00", "Viêm mũi họng cấp", ICD),
-        Term("E11.9", "Đái tháo đường típ 2", ICD),
-    )
+    diagnosis_list = ICD
+    usual_diagnoses: Sequence[str] = ()
     drugs = (
         Drug("T001", "Paracetamol 500mg", "urn:drugs", "viên", "Ngày 3 lần, mỗi lần 1 viên"),
         Drug("T010", "Amlodipin 5mg", "urn:drugs", "viên", "Sáng 1 viên"),
     )
-
-    def diagnoses(self, words: str, limit: int) -> Sequence[Term]:
-        wanted = fold(words)
-        return [t for t in self.terms if wanted in fold(t.name) or fold(t.code) == wanted][:limit]
 
     def medicines(self, words: str, limit: int) -> Sequence[Drug]:
         return [one for one in self.drugs if fold(words) in fold(one.name)][:limit]
@@ -68,7 +76,11 @@ class Cards(NoIdentity):
 
 class Pack(NoPack):
     def seam(self, name: str) -> Any:
-        return {"people.identity": Cards(), "clinic.catalogue": Catalogue()}.get(name)
+        return {
+            "people.identity": Cards(),
+            "clinic.catalogue": Catalogue(),
+            "trust.code_lists": (terminology.Lists({ICD: diseases}),),
+        }.get(name)
 
 
 class DownLine:
@@ -90,11 +102,13 @@ class House:
     def __init__(self, folder: Path, pack: NoPack | None = None) -> None:
         self.settings = settings.load({"data": str(folder), "public_url": "http://testserver"})
         self.store = open_store(f"sqlite:///{folder / 'house.db'}")
-        self.gate = Gate(self.store, self.settings)
+        pack = pack or Pack()
+        lists = pack.seam("trust.code_lists") or ()
+        self.gate = Gate(self.store, self.settings, lists)
         self.site = Site(
             settings=self.settings,
             gate=self.gate,
-            pack=pack or Pack(),
+            pack=pack,
             texts=Texts([ROOT / room / "locale" for room in ("web", "clinic")]),
             templates=make_templates(["web", "clinic"]),
         )

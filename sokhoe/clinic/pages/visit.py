@@ -12,11 +12,12 @@ from starlette.responses import HTMLResponse, Response
 from sokhoe import clock
 from sokhoe.clinic import summary, vitals
 from sokhoe.clinic.checks import allergy_clashes, doubled
+from sokhoe.clinic.diagnoses import diagnosis, find_diagnoses
 from sokhoe.clinic.drafts import Drafts
 from sokhoe.clinic.pages.people import allergy_resources
 from sokhoe.clinic.pages.words import bar
 from sokhoe.clinic.patients import Face, age, face_of
-from sokhoe.clinic.seams import Catalogue, Term, catalogue_of, diagnosis, medicine
+from sokhoe.clinic.seams import Catalogue, Term, catalogue_of, medicine
 from sokhoe.clinic.visits import (
     ROWS,
     Checked,
@@ -55,11 +56,11 @@ def visit(ask: Ask) -> Response:
         drafts.drop(ask.actor.id, patient)
         return ask.go(f"/people/{patient}/visit")
     catalogue = catalogue_of(ask.site)
-    typed = _changed(ask, _typed(ask, catalogue), catalogue, face)
+    typed = _changed(ask, _typed(ask, catalogue), face)
     if ask.field("do") == "save":
         return _save(ask, face, typed, drafts)
     drafts.keep(ask.actor.id, patient, typed)
-    found, words = _search(ask, catalogue)
+    found, words = _search(ask)
     return _form(ask, face, typed, found=found, words=words)
 
 
@@ -111,10 +112,10 @@ def _dose(ask: Ask, row: int, catalogue: Catalogue) -> Dose:
     )
 
 
-def _changed(ask: Ask, typed: Typed, catalogue: Catalogue, face: Face) -> Typed:
+def _changed(ask: Ask, typed: Typed, face: Face) -> Typed:
     """The form after its small buttons: add or drop a diagnosis, more rows, repeat the last."""
     do, add = ask.field("do"), ask.field("add")
-    term = diagnosis(catalogue, add) if add else None
+    term = diagnosis(ask.site, add) if add else None
     if term and term.code not in {one.code for one in typed.diagnoses}:
         more = Diagnosis(term.name, term.code, term.system)
         return replace(typed, diagnoses=(*typed.diagnoses, more))
@@ -151,10 +152,10 @@ def _last_prescription(ask: Ask, face: Face) -> Sequence[Dose]:
     ]
 
 
-def _search(ask: Ask, catalogue: Catalogue) -> tuple[Sequence[Term], str]:
+def _search(ask: Ask) -> tuple[Sequence[Term], str]:
     words = ask.field("dx_words")
     if ask.field("do") in {"find", "check"} and words and not ask.field("add"):
-        return catalogue.diagnoses(words, FOUND), words
+        return find_diagnoses(ask.site, words, FOUND), words
     return (), ""
 
 
@@ -243,7 +244,7 @@ def _say(ask: Ask, value: object) -> str:
 def diagnoses(ask: Ask) -> Response:
     """POST /visits/diagnoses: the found list alone, while words are typed (htmx)."""
     words = ask.field("dx_words")
-    found = catalogue_of(ask.site).diagnoses(words, FOUND) if len(words) > 1 else ()
+    found = find_diagnoses(ask.site, words, FOUND) if len(words) > 1 else ()
     return ask.render("clinic/found.html", found=found, words=words)
 
 

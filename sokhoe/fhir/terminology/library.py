@@ -103,10 +103,15 @@ class Standard:
 
 class Lists:
     """A few code systems that are made when they are first asked for (a country's own lists).
-    `make`: by URL, how to make the resource."""
+    `make`: by URL, how to make the resource; `more`: by the URL of a code system, a supplement."""
 
-    def __init__(self, make: Mapping[str, Callable[[], Json]]) -> None:
+    def __init__(
+        self,
+        make: Mapping[str, Callable[[], Json]],
+        more: Mapping[str, Callable[[], Json]] | None = None,
+    ) -> None:
         self._make = dict(make)
+        self._more = dict(more or {})
 
     def stamp(self) -> Hashable:
         return 0
@@ -118,7 +123,8 @@ class Lists:
         return Found(f"list {url}", make)
 
     def supplements(self, url: str) -> Sequence[Found]:
-        return ()
+        make = self._more.get(url)
+        return [Found(f"list for {url}", make)] if make else []
 
     def maps(self, system: str, *, into: bool = False) -> Sequence[Found]:
         return ()
