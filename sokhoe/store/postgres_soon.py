@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+import threading
 from abc import abstractmethod
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -134,12 +136,26 @@ class PostgresSoon:
         return None
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        made: list[psycopg.Connection[tuple[Any, ...]]] = []
+        over = threading.Event()
+
+        def connect() -> None:
+            for _ in range(2):
+                made.append(self._planned_once())
+            if over.is_set():  # the loop ended meanwhile, so nobody else will close them
+                _close(made)
+
         try:
-            made = [await loop.run_in_executor(None, self._planned_once) for _ in range(2)]
+            await loop.run_in_executor(None, connect)
             self.close_pipes()
             self._pipes = (Pipe(made[0], READS, loop), Pipe(made[1], SEARCHES, loop))
         except (SokhoeError, psycopg.Error) as error:
+            _close(made)
             self._lost(error)
+        except BaseException:
+            over.set()
+            _close(made)
+            raise
         finally:
             self._opening = False
 
@@ -157,6 +173,11 @@ class PostgresSoon:
         pipes, self._pipes = self._pipes, None
         for pipe in pipes or ():
             pipe.close()
+
+
+def _close(connections: Sequence[psycopg.Connection[tuple[Any, ...]]]) -> None:
+    for connection in list(connections):
+        connection.close()
 
 
 def _int(value: bytes | None) -> int:
