@@ -33,8 +33,13 @@ ENDS = {
     "number": "decimal integer positiveInt unsignedInt",
     "quantity": "Quantity Age Duration Count Distance Money Range SampledData SimpleQuantity",
     "uri": "uri url canonical oid uuid",
+    # a composite's paths lead to the element below which its components belong together
+    "composite": "BackboneElement UsageContext",
+    "special": "BackboneElement",
 }
-LEFT_OUT = {"_text", "_content", "_query", "phonetic"}
+# Not values of an element: `_text` and `_content` are read by `sokhoe.fhir.search` itself, and
+# there are no named queries.
+LEFT_OUT = {"_text", "_content", "_query"}
 # Which date sorts a type's records: the first that has a value. Others: the first parameter
 # of this list that the type has.
 MAIN_DATES = {
@@ -111,7 +116,7 @@ def _chosen(match: re.Match[str]) -> str:
     return f"{path}@{choice}.{rest}"
 
 
-def resolve(defs: Definitions, kind: str, base: str, branch: str) -> list[str]:
+def resolve(defs: Definitions, kind: str, base: str, branch: str, code: str = "") -> list[str]:
     """One branch of an expression as JSON paths; empty when it is about another type."""
     text = branch.strip()
     wanted = target = ""
@@ -123,6 +128,10 @@ def resolve(defs: Definitions, kind: str, base: str, branch: str) -> list[str]:
         text, wanted = match.group(1), match.group(2)
     if match := re.fullmatch(r"(.*)\.where\(resolve\(\) is (\w+)\)", text):
         text, target = match.group(1), match.group(2)
+    if match := re.fullmatch(r"(\w+)\.(\w+)\[0\]\.resource", text):
+        # Bundle.entry[0].resource: no reference, but the resource itself, by its type and id
+        target = {"composition": "Composition", "message": "MessageHeader"}[code]
+        return [f"{match.group(2)}*[0].resource:resource({target})"]
     if ".exists()" in text:
         return ["deceasedBoolean:exists", "deceasedDateTime:exists"] if base in text else []
     first, *steps = re.findall(r"\w+(?:@\w+)?(?:\.where\([^)]*\)|\[\d+\])?", text)
@@ -130,6 +139,8 @@ def resolve(defs: Definitions, kind: str, base: str, branch: str) -> list[str]:
         first, steps = base, [first, *steps]
     if first not in (base, "Resource"):
         return []
+    if kind == "composite" and not steps:  # Observation as a whole
+        return [":" + base]
     places = [(base, "")]
     for step in steps:
         places = follow(defs, places, step)
@@ -161,15 +172,20 @@ def follow(defs: Definitions, places: list[tuple[str, str]], step: str) -> list[
 def parameters(defs: Definitions, folder: Path) -> dict[str, list[dict[str, Any]]]:
     """type -> its parameters, in the order of their codes; reports what it has to leave out."""
     table: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in defs.types}
-    for entry in json.loads((folder / "search-parameters.json").read_text())["entry"]:
-        one = entry["resource"]
-        if one["type"] not in ENDS or one["code"] in LEFT_OUT:
+    listed = [
+        entry["resource"]
+        for entry in json.loads((folder / "search-parameters.json").read_text())["entry"]
+    ]
+    codes = {one["url"]: one["code"] for one in listed}
+    for one in listed:
+        if one["code"] in LEFT_OUT:
             continue
         for base in one["base"]:
             for name in defs.types if base in ("Resource", "DomainResource") else [base]:
                 paths: list[str] = []
                 for branch in branches(one["expression"]):
-                    paths += [p for p in resolve(defs, one["type"], name, branch) if p not in paths]
+                    found = resolve(defs, one["type"], name, branch, one["code"])
+                    paths += [p for p in found if p not in paths]
                 if not paths:
                     print(f"left out: {name}.{one['code']} = {one['expression'][:80]}")
                     continue
@@ -177,10 +193,12 @@ def parameters(defs: Definitions, folder: Path) -> dict[str, list[dict[str, Any]
                 row["expression"] = " | ".join(
                     part
                     for part in branches(one["expression"])
-                    if resolve(defs, one["type"], name, part)
+                    if resolve(defs, one["type"], name, part, one["code"])
                 )
                 if one.get("target"):
                     row["target"] = sorted(one["target"])
+                if row["kind"] == "composite":
+                    row["components"] = [codes[c["definition"]] for c in one["component"]]
                 if one["code"] in table[name] and table[name][one["code"]] != row:
                     print(f"defined twice: {name}.{one['code']}")
                 table[name].setdefault(one["code"], row)

@@ -1,8 +1,8 @@
 """The page of a search: which records come next in the order that was asked for.
 
 Never OFFSET: a page begins behind the last key of the page before, so page 1000 costs what page 1
-does, and a record that nobody touches is shown exactly once however much is written meanwhile.
-(A record that is changed meanwhile gets a new place, and may be shown again or not at all.)
+does. A cursor also says how far the log had come when the first page was made; `walking` keeps
+later pages to that.
 
 Records without a value come last: they are a second part of the order, and a cursor says in which
 part the page ended.
@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sokhoe.errors import Invalid
 from sokhoe.fhir import search
@@ -21,36 +22,87 @@ from sokhoe.store.comparing import of_param
 from sokhoe.store.pieces import TRUE, Sql, joined, sql
 from sokhoe.store.sqlgen import Asking, Leaf
 
+# In which table and column the values lie that are sorted by.
+TABLES = {"date": ("dte", "lo"), "text": ("str", "v"), "number": ("num", "v")}
 SIDE_BY_SIDE = 20  # so many hashes are walked in order and merged; more are sorted
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Behind which record a page begins: its part of the order, its sort value, its pk."""
+class Found(NamedTuple):
+    """A match in its order: which part of the order, its sort value (a list of them where several
+    parameters order), its pk."""
 
     part: int
     value: Any
     pk: int
 
 
-def written(sort: search.Sort, place: Place) -> str:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Behind which match a page begins, the `seq` at which its walk began, and the total that was
+    counted then."""
+
+    last: Found
+    upto: int
+    total: int | None = None
+
+
+class Down:
+    """Sorts the other way round."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __lt__(self, other: Down) -> bool:
+        return bool(other.value < self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Down) and bool(self.value == other.value)
+
+
+def rank(query: search.Query, one: Found) -> tuple[Any, ...]:
+    """By this a match stands in the order, as the SQL of `page` has it."""
+    sort = query.sort
+    if query.then or sort.by == "word":
+        found: list[Any] = []
+        for each, value in zip((sort, *query.then), one.value, strict=True):
+            least = 0 if value is None else Down(value) if each.descending else value
+            found += [value is None, least]
+        return (*found, Down(one.pk) if sort.descending else one.pk)
+    # a main date stands as seconds before 1970, so the newest has the least
+    down = sort.descending != (sort.by == "main")
+    return one.part, *((Down(one.value), Down(one.pk)) if down else (one.value, one.pk))
+
+
+def written(query: search.Query, place: Place) -> str:
     """A place as an opaque cursor."""
-    text = json.dumps([sort.by, sort.param, place.part, place.value, place.pk], ensure_ascii=False)
+    listed = [_order(query), *place.last, place.upto, place.total]
+    text = json.dumps(listed, ensure_ascii=False)
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read(sort: search.Sort, cursor: str | None) -> Place | None:
-    """A cursor's place. Invalid if it is none, or of another order."""
+def _order(query: search.Query) -> str:
+    return ",".join(
+        f"{'-' if one.descending else ''}{one.by}:{one.param}" for one in (query.sort, *query.then)
+    )
+
+
+def read(query: search.Query) -> Place | None:
+    """The place of a search's cursor. Invalid if it is none, or of another order."""
+    cursor = query.cursor
     if cursor is None:
         return None
     try:
-        by, param, part, value, pk = json.loads(
+        order, part, value, pk, upto, total = json.loads(
             urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         )
-        usable = isinstance(part, int) and isinstance(pk, int) and abs(pk) < 2**63
-        usable = usable and isinstance(value, int | float | str)
-        if usable and (by, param) == (sort.by, sort.param):
-            return Place(part, value, pk)
+        usable = all(isinstance(one, int) and abs(one) < 2**63 for one in (part, pk, upto))
+        many = value if isinstance(value, list) else [value]
+        usable = usable and all(isinstance(one, int | float | str | None) for one in many)
+        usable = usable and isinstance(total, int | None)
+        if usable and order == _order(query):
+            return Place(Found(part, value, pk), upto, total)
     except (ValueError, TypeError):
         pass
     raise Invalid(
@@ -66,7 +118,12 @@ def parts(sort: search.Sort) -> int:
     return 1 if sort.by in ("written", "id") or (sort.by == "main" and sort.descending) else 2
 
 
-def page(asking: Asking, query: search.Query, part: int, after: Place | None, limit: int) -> Sql:
+def walks(query: search.Query) -> bool:
+    """Whether a page is read along an index, without finding all matches first."""
+    return not query.then and query.sort.by in ("main", "written", "id")
+
+
+def page(asking: Asking, query: search.Query, part: int, after: Found | None, limit: int) -> Sql:
     """(value, pk) of the next records of one part, in order."""
     behind = after if after is not None and after.part == part else None
     match query.sort.by:
@@ -77,7 +134,7 @@ def page(asking: Asking, query: search.Query, part: int, after: Place | None, li
     return _by_value(asking, query, part, behind, limit)
 
 
-def _walk(asking: Asking, query: search.Query, part: int, behind: Place | None, limit: int) -> Sql:
+def _walk(asking: Asking, query: search.Query, part: int, behind: Found | None, limit: int) -> Sql:
     """Along an index whose entries stand in order, or along a small set that is then sorted."""
     by_date = query.sort.by == "main"
     # the index has the newest date first, but what was written first first
@@ -125,7 +182,7 @@ def _ordered(
     rows: Leaf | Sql,
     rest: list[search.Condition],
     how: tuple[bool, int, bool],
-    behind: Place | None,
+    behind: Found | None,
     limit: int,
 ) -> Sql:
     by_date, part, up = how
@@ -178,7 +235,7 @@ def _latest(test: search.DateTest) -> int | None:
     return None
 
 
-def _by_id(asking: Asking, query: search.Query, behind: Place | None, limit: int) -> Sql:
+def _by_id(asking: Asking, query: search.Query, behind: Found | None, limit: int) -> Sql:
     m, r = asking.name(), asking.name()
     sign, direction = ("<", "DESC") if query.sort.descending else (">", "ASC")
     test = TRUE if behind is None else sql(f"{r}.id{sign}{{}}", behind.value)
@@ -190,13 +247,25 @@ def _by_id(asking: Asking, query: search.Query, behind: Place | None, limit: int
     )
 
 
+def values(asking: Asking, sort: search.Sort, pks: Sequence[int]) -> Sql:
+    """(pk, value) of these records, of those that have one."""
+    table, column = TABLES[sort.by]
+    pick, s = "max" if sort.descending else "min", asking.name()
+    return sql(
+        f"SELECT {s}.pk, {pick}({s}.{column}) FROM {table} {s} {asking.dialect.by_pk(table)} "
+        f"WHERE {{}} AND {{}} GROUP BY {s}.pk",
+        asking.dialect.one_of(f"{s}.pk", pks),
+        of_param(sort.by, sort.key, s),
+    )
+
+
 def _by_value(
-    asking: Asking, query: search.Query, part: int, behind: Place | None, limit: int
+    asking: Asking, query: search.Query, part: int, behind: Found | None, limit: int
 ) -> Sql:
     """By a date, text or number other than the main one: the least value of each record when
     ascending, the greatest when descending."""
     sort = query.sort
-    table, column = {"date": ("dte", "lo"), "text": ("str", "v"), "number": ("num", "v")}[sort.by]
+    table, column = TABLES[sort.by]
     sign, direction = ("<", "DESC") if sort.descending else (">", "ASC")
     s, m = asking.name(), asking.name()
     matches = asking.matches(query.type, query.where)

@@ -21,7 +21,7 @@ from sokhoe.store.comparing import date_test, order_bounds
 from sokhoe.store.layout import main_keys, type_codes
 from sokhoe.store.pieces import FALSE, Sql, either, joined, sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES
-from sokhoe.store.sqlgen import MANY, Asking, Leaf, table_of
+from sokhoe.store.sqlgen import MANY, Asking, Leaf, Plain, table_of
 
 # What a page of 50 costs: sorting n rows found by GIN, or walking the N rows of the type by date
 # until 50 have passed (50 N / n tests, each at 0.4 of the cost of a row found and sorted).
@@ -148,7 +148,7 @@ class PostgresAsking(Asking):
             date_test(test, y),
         )
 
-    def in_table(self, leaf: Leaf) -> Sql:
+    def in_table(self, leaf: Plain) -> Sql:
         x = self.name()
         if isinstance(leaf, search.Keys):
             if leaf.keys and leaf.keys[0] in type_codes():
@@ -165,6 +165,9 @@ class PostgresAsking(Asking):
         # without a main date all stand under 0, and so in the order in which they were written
         undated = "" if search.type_keys(TYPE_NAMES[code]).main else f" AND {x}.d=0"
         return Sql(f"SELECT {x}.* FROM cur {x} WHERE {x}.type={code}{undated}")
+
+    def orders(self, pks: Sequence[int]) -> Sql:
+        return sql("SELECT c.pk, c.d FROM cur c WHERE {}", self.dialect.one_of("c.pk", pks))
 
     def walk_written(self, type: str) -> Sql:
         x = self.name()

@@ -43,7 +43,8 @@ READS = {
 _FOUND = (
     "WITH a AS MATERIALIZED (SELECT c.d, c.pk FROM cur c WHERE c.keys @> $1::bigint[] "
     "LIMIT $3::integer) "
-    f"SELECT n.n, s.d, s.pk, {COLUMNS}, r.own FROM (SELECT count(*) AS n FROM a) n "
+    "SELECT n.n, s.d, s.pk, (SELECT h.seq FROM head h WHERE h.kind='version'), "
+    f"{COLUMNS}, r.own FROM (SELECT count(*) AS n FROM a) n "
     "LEFT JOIN (SELECT a.d, a.pk FROM a ORDER BY {order} LIMIT $2::integer) s ON true "
     "LEFT JOIN res r ON r.seq=s.pk"
 )
@@ -101,7 +102,7 @@ class PostgresSoon:
         if _int(rows[0][0]) > soon.WALKED:
             return None
         found = [
-            (_int(row[1]), _int(row[2]), self._read_from(row[3:]))
+            (_int(row[1]), _int(row[2]), _int(row[3]), self._read_from(row[4:]))
             for row in rows
             if row[2] is not None
         ]

@@ -1,21 +1,26 @@
-"""One search from end to end: chains to ends, counting, page, total, includes.
+"""One search from end to end: conditions an index can answer, page, total, includes.
 
 `Reader` is all this needs of a database: rows for SQL.
+
+    resolving   chains to their ends, `:missing` to shapes, places, what must be looked up
+    counting    which condition is the smallest (here)
+    ordering    one page in its order
+    walking     later pages: the log as it was when the first one was made
+    including   what goes with the matches
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sokhoe.errors import Unsupported
 from sokhoe.fhir import search
-from sokhoe.store import ordering
+from sokhoe.store import bounds, including, ordering, resolving, walking
 from sokhoe.store.pieces import Sql, joined, sql
 from sokhoe.store.planning import TYPE_CODES
 from sokhoe.store.shapes import Page, Scope, Version
-from sokhoe.store.sqlgen import MANY, Asking, Dialect, Leaf, countable
+from sokhoe.store.sqlgen import MANY, Asking, Dialect, Leaf, Several, countable
 
 Rows = Sequence[tuple[Any, ...]]
 Where = tuple[search.Condition, ...]
@@ -23,8 +28,6 @@ Reader = Callable[[str, tuple[Any, ...]], Rows]
 
 COLUMNS = "r.seq, r.txn, r.type, r.id, r.version, r.at, r.deleted, r.dict, r.body"
 FEW = 250
-MOST_ENDS = 500  # a chain with so few ends becomes a plain list of references
-MOST_INCLUDED = 5_000
 ESTIMATED = 10_000  # an estimate is exact up to here
 
 
@@ -37,6 +40,7 @@ class Search:
     scope: Scope
     version: Callable[[tuple[Any, ...]], Version]
     asking: Asking
+    _resolved: dict[tuple[str, Where], Where] = field(default_factory=dict)
 
     @classmethod
     def on(
@@ -49,108 +53,99 @@ class Search:
         return cls(read, dialect, scope, version, dialect.asking(scope))
 
     def page(self, query: search.Query) -> Page:
-        place = ordering.read(query.sort, query.cursor)
+        place = ordering.read(query)
         if self.asking.allows_none(query.type):
             return Page((), total=0 if query.total != "none" else None)
-        query = replace(query, where=self._resolved(query.type, query.where))
-        total = self._total(query)
+        late = walking.late(self, query, place.upto) if place else []
+        last = ordering.walks(query) and (place is not None or query.total == "none")
+        where = resolving.resolved(self, query.type, query.where, last=last)
+        if place:
+            where = (*where, search.UpTo("_cursor", place.upto))
+        query = replace(query, where=where)
+        total = place.total if place else self._total(query)
         if query.summary == "count":
             return Page((), total=total)
-        self._count(query.type, query.where, alone=True)
-        found = self._found(query, place)
+        self.count(query.type, query.where, alone=True)
+        found = self._found(query, place.last if place else None, late)
         more = len(found) > query.count
         found = found[: query.count]
-        versions = self._versions([pk for _, _, pk in found])
-        matches = tuple(versions[pk] for _, _, pk in found if pk in versions)
-        last = ordering.Place(*found[-1]) if more else None
-        return Page(
-            matches,
-            self._included(query, matches),
-            total,
-            ordering.written(query.sort, last) if last else None,
-        )
+        versions = self.versions([one.pk for one in found])
+        matches = tuple(versions[one.pk] for one in found if one.pk in versions)
+        following = None
+        if more:
+            upto = place.upto if place else self._head()
+            following = ordering.written(query, ordering.Place(found[-1], upto, total))
+        return Page(matches, including.included(self, query, matches), total, following)
 
     def all_matches(self, query: search.Query) -> Sql:
         """(d, pk) of everything that the query means, without order, page or includes."""
-        where = self._resolved(query.type, query.where)
-        self._count(query.type, where, alone=True)
+        where = resolving.resolved(self, query.type, query.where)
+        self.count(query.type, where, alone=True)
         return self.asking.matches(query.type, where)
 
     def _found(
-        self, query: search.Query, place: ordering.Place | None
-    ) -> list[tuple[int, Any, int]]:
-        """(part, value, pk) of one more than the page holds."""
-        found: list[tuple[int, Any, int]] = []
-        for part in range(place.part if place else 0, ordering.parts(query.sort)):
-            missing = query.count + 1 - len(found)
-            if missing > 0:
-                wanted = ordering.page(self.asking, query, part, place, missing)
-                found += [(part, value, pk) for value, pk in self._rows(wanted)]
+        self, query: search.Query, last: ordering.Found | None, late: Sequence[walking.Late]
+    ) -> list[ordering.Found]:
+        """One more than the page holds, those in their order that were changed meanwhile too."""
+        behind = None if last is None else ordering.rank(query, last)
+        more = [one.found(query) for one in late]
+        if behind is not None:
+            more = [one for one in more if behind < ordering.rank(query, one)]
+        if query.then or query.sort.by == "word":
+            found = walking.in_order(self, query, behind)
+        else:
+            found = self._walked(query, last)
+        if more:
+            found = sorted([*found, *more], key=lambda one: ordering.rank(query, one))
+        return found[: query.count + 1]
+
+    def _walked(self, query: search.Query, last: ordering.Found | None) -> list[ordering.Found]:
+        """Along the order, until the page is full. What must be looked up in the records is looked
+        up on the way, so that a common word fills a page soon among any number of records."""
+        scans = [one for one in query.where if isinstance(one, search.Scan)]
+        if not scans:
+            return self._next(query, last, query.count + 1)
+        query = replace(query, where=tuple(one for one in query.where if one not in scans))
+        found: list[ordering.Found] = []
+        size, looked = max(100, 2 * query.count), 0
+        while len(found) <= query.count:
+            batch = self._next(query, last, size)
+            looked += len(batch)
+            if looked > bounds.MOST_SCANNED:
+                raise bounds.too_many(scans[0].param, bounds.MOST_SCANNED)
+            versions = self.versions([one.pk for one in batch])
+            found += [one for one in batch if resolving.passes(scans, versions[one.pk])]
+            if len(batch) < size:
+                break
+            last, size = batch[-1], min(2 * size, bounds.AT_ONCE)
         return found
 
-    def _rows(self, wanted: Sql) -> Rows:
+    def _next(
+        self, query: search.Query, last: ordering.Found | None, limit: int
+    ) -> list[ordering.Found]:
+        found: list[ordering.Found] = []
+        for part in range(last.part if last else 0, ordering.parts(query.sort)):
+            missing = limit - len(found)
+            if missing > 0:
+                wanted = ordering.page(self.asking, query, part, last, missing)
+                found += [ordering.Found(part, value, pk) for value, pk in self.rows(wanted)]
+        return found
+
+    def rows(self, wanted: Sql) -> Rows:
         return self.read(wanted.text, wanted.args)
 
-    # --- chains --------------------------------------------------------------------------------
+    def _head(self) -> int:
+        return int(self.read("SELECT seq FROM head WHERE kind='version'", ())[0][0])
 
-    def _resolved(self, type: str, where: Iterable[search.Condition]) -> Where:
-        """Chains with few ends as plain lists of references, which an index answers directly."""
-        return tuple(self._resolve(type, one) for one in where)
-
-    def _resolve(self, type: str, one: search.Condition) -> search.Condition:
-        match one:
-            case search.Linked():
-                branches = tuple(
-                    (inner, self._resolved(inner, where))
-                    for inner, where in one.branches
-                    if not self.asking.allows_none(inner)
-                )
-                ends = [self._ends(inner, where) for inner, where in branches]
-                keys = [one.key ^ end for found in ends if found is not None for end in found]
-                if all(found is not None for found in ends) and len(keys) <= MOST_ENDS:
-                    return self._unless_large(search.Keys(one.param, tuple(keys)), branches, one)
-                return replace(one, branches=branches)
-            case search.Pointed():
-                if self.asking.allows_none(one.type):
-                    return search.Keys(one.param, ())
-                inner = replace(one, where=self._resolved(one.type, one.where))
-                self._count(inner.type, inner.where)
-                if self.asking.size(self.asking.lead(inner.type, inner.where)) >= MANY:
-                    return inner
-                wanted = self.asking.pointed_at(inner)
-                rows = self.read(f"{wanted.text} LIMIT {MANY + 1}", wanted.args)
-                if len(rows) > MANY:
-                    return inner
-                start = search.type_keys(type).id
-                return search.Keys(one.param, tuple(start ^ row[0] for row in rows))
-        return one
-
-    def _ends(self, type: str, where: Where) -> list[int] | None:
-        """The hashes of what a chain ends at; None when there are too many to list."""
-        self._count(type, where)
-        if self.asking.size(self.asking.lead(type, where)) >= MANY:
-            return None
-        wanted = self.asking.ends(type, where)
-        rows = self.read(f"{wanted.text} LIMIT {MOST_ENDS + 1}", wanted.args)
-        return [row[0] for row in rows] if len(rows) <= MOST_ENDS else None
-
-    def _unless_large(
-        self,
-        keys: search.Keys,
-        branches: tuple[tuple[str, Where], ...],
-        chain: search.Linked,
-    ) -> search.Condition:
-        """Testing hundreds of hashes on each of very many candidates would be slower than
-        following each candidate's reference."""
-        if len(keys.keys) > ordering.SIDE_BY_SIDE:
-            self._measure([keys])
-            if self.asking.size(keys) >= MANY:
-                return replace(chain, branches=branches)
-        return keys
+    def known(self, type: str, where: Where) -> Where:
+        """Resolved conditions on other records, worked out once."""
+        if (type, where) not in self._resolved:
+            self._resolved[type, where] = resolving.resolved(self, type, where)
+        return self._resolved[type, where]
 
     # --- counting ------------------------------------------------------------------------------
 
-    def _count(self, type: str, where: Sequence[search.Condition], *, alone: bool = False) -> None:
+    def count(self, type: str, where: Sequence[search.Condition], *, alone: bool = False) -> None:
         """Learn how many rows each condition has that may lead. `alone`: a single list of hashes
         that is walked in order whatever its size, or is surely small, need not be counted."""
         leaves = [one for one in self.asking.candidates(type, where) if countable(one)]
@@ -162,9 +157,9 @@ class Search:
             if most is not None:
                 self.asking.sizes[leaves[0]] = most
                 return
-        self._measure(leaves)
+        self.measure(leaves)
 
-    def _measure(self, leaves: Sequence[Leaf]) -> None:
+    def measure(self, leaves: Sequence[Leaf]) -> None:
         """Count to a few hundred first: mostly one condition is that small, and then how large
         the others are is of no interest."""
         sizes = self.asking.sizes
@@ -176,8 +171,8 @@ class Search:
         for most in (min(FEW, MANY), MANY):
             if not unknown:
                 return
-            counted = self._rows(self.asking.counts(unknown, most))[0]
-            small: dict[search.Condition, int] = {
+            counted = self.rows(self.asking.counts(unknown, most))[0]
+            small: dict[search.Condition | Several, int] = {
                 one: n for one, n in zip(unknown, counted, strict=True) if n < most
             }
             sizes.update(small)
@@ -190,67 +185,31 @@ class Search:
         if not query.where and self.asking.allowed(query.type, "a") is None:
             rows = self.read("SELECT n FROM totals WHERE type=?", (TYPE_CODES[query.type],))
             return int(rows[0][0]) if rows else 0
-        self._count(query.type, query.where)
+        self.count(query.type, query.where)
         wanted = self.asking.matches(query.type, query.where)
         limit = f" LIMIT {ESTIMATED}" if query.total == "estimate" else ""
         counted = sql(f"SELECT count(*) FROM ({{}}{limit}) {self.asking.name()}", wanted)
-        return int(self._rows(counted)[0][0])
+        return int(self.rows(counted)[0][0])
 
-    # --- what goes with the matches ------------------------------------------------------------
+    # --- records -------------------------------------------------------------------------------
 
-    def _versions(self, pks: Sequence[int]) -> dict[int, Version]:
+    def matching(self, type: str, where: Where, most: int, what: str) -> list[int]:
+        """The pks of all matches. Unsupported if there are more than `most`."""
+        self.count(type, where)
+        wanted = self.asking.matches(type, where)
+        a = self.asking.name()
+        rows = self.rows(sql(f"SELECT {a}.pk FROM ({{}}) {a} LIMIT {most + 1}", wanted))
+        if len(rows) > most:
+            raise bounds.too_many(what, most)
+        return [row[0] for row in rows]
+
+    def versions(self, pks: Sequence[int]) -> dict[int, Version]:
         if not pks:
             return {}
         wanted = sql(
             f"SELECT {COLUMNS} FROM res r WHERE {{}}", self.dialect.one_of("r.seq", list(pks))
         )
-        return {row[0]: self.version(row) for row in self._rows(wanted)}
-
-    def _included(self, query: search.Query, matches: tuple[Version, ...]) -> tuple[Version, ...]:
-        if not matches or not (query.include or query.revinclude):
-            return ()
-        pks: set[int] = set()
-        for include in query.include:
-            pks |= self._followed(include, matches)
-        for include in query.revinclude:
-            pks |= self._pointing(include, matches)
-        if len(pks) > MOST_INCLUDED:
-            raise Unsupported(
-                f"More than {MOST_INCLUDED} records would be included.",
-                hint="Ask for a smaller _count, or search for the included records themselves.",
-                slug="too-many-included",
-                code="too-costly",
-            )
-        found = self._versions(sorted(pks - {version.seq for version in matches}))
-        return tuple(found[pk] for pk in sorted(found))
-
-    def _followed(self, include: search.Include, matches: tuple[Version, ...]) -> set[int]:
-        refs: dict[str, set[str]] = {}
-        for version in matches:
-            if version.type == include.source:
-                for ref in search.references(version.resource, include.param):
-                    refs.setdefault(ref.partition("/")[0], set()).add(ref)
-        pks: set[int] = set()
-        for type, named in refs.items():
-            if type in TYPE_CODES and include.target in (None, type):
-                own = search.type_keys(type).id
-                keys = tuple(sorted(own ^ search.key(ref) for ref in named))
-                pks |= self._current(type, keys)
-        return pks
-
-    def _pointing(self, include: search.Include, matches: tuple[Version, ...]) -> set[int]:
-        keys = tuple(include.key ^ search.key(version.ref) for version in matches)
-        return self._current(include.source, keys)
-
-    def _current(self, type: str, keys: tuple[int, ...]) -> set[int]:
-        """The current records of a type with one of these hashes, as far as the scope allows."""
-        a = self.asking.name()
-        wanted = sql(
-            f"SELECT {a}.pk FROM ({{}}) {a} WHERE {{}} LIMIT {MOST_INCLUDED + 1}",
-            self.asking.rows(search.Keys("", keys)),
-            self.asking.all_hold(type, (), a),
-        )
-        return {row[0] for row in self._rows(wanted)}
+        return {row[0]: self.version(row) for row in self.rows(wanted)}
 
 
 def in_scope(asking: Asking, scope: Scope) -> Sql:

@@ -48,7 +48,7 @@ class Cheap:
 def cheap(query: search.Query) -> Cheap | None:
     """The query in that shape, None if it has another."""
     sort = query.sort
-    if query != search.Query(query.type, query.where, sort, query.count, text=query.text):
+    if query != search.Query(query.type, query.where, sort, count=query.count, text=query.text):
         return None  # includes, totals, cursors and whatever else a query may want
     if not sort.descending or sort.by not in ("main", "written") or query.count > LARGEST:
         return None
@@ -68,27 +68,29 @@ def cheap(query: search.Query) -> Cheap | None:
 
 @lru_cache(maxsize=64)
 def statement(columns: str, rest: int, by_date: bool) -> str:
-    """(d, pk, columns…) of the next records; values: lead, rest…, limit."""
+    """(d, pk, how far the log has come, columns…) of the next records; values: lead, rest…,
+    limit."""
     tests = "".join(
         f" AND EXISTS(SELECT 1 FROM eq x{n} WHERE x{n}.h=? AND x{n}.d=a.d AND x{n}.pk=a.pk)"
         for n in range(rest)
     )
     order = "a.d, a.pk" if by_date else "a.pk DESC"
     return (
-        f"SELECT s.d, s.pk, {columns} FROM (SELECT a.d AS d, a.pk AS pk FROM eq a WHERE a.h=?"
+        f"SELECT s.d, s.pk, (SELECT seq FROM head WHERE kind='version'), {columns} "
+        f"FROM (SELECT a.d AS d, a.pk AS pk FROM eq a WHERE a.h=?"
         f"{tests} ORDER BY {order} LIMIT ?) s CROSS JOIN res r WHERE r.seq=s.pk"
     )
 
 
-def page(asked: Cheap, query: search.Query, found: list[tuple[int, int, Version]]) -> Page:
-    """(d, pk, version) of up to one more than the page holds, as the page."""
+def page(asked: Cheap, query: search.Query, found: list[tuple[int, int, int, Version]]) -> Page:
+    """(d, pk, head, version) of up to one more than the page holds, as the page."""
     found.sort(key=(lambda one: one[:2]) if asked.by_date else (lambda one: -one[1]))
-    shown = tuple(one[2] for one in found[: query.count])
+    shown = tuple(one[3] for one in found[: query.count])
     if len(found) <= query.count:
         return Page(shown)
-    d, pk, _ = found[query.count - 1]
-    last = ordering.Place(0, d if asked.by_date else pk, pk)
-    return Page(shown, next=ordering.written(query.sort, last))
+    d, pk, head, _ = found[query.count - 1]
+    last = ordering.Found(0, d if asked.by_date else pk, pk)
+    return Page(shown, next=ordering.written(query, ordering.Place(last, head)))
 
 
 def people(type: str, id: str, body: bytes, own: Iterable[int]) -> frozenset[str]:

@@ -35,7 +35,17 @@ FEW_PATIENTS = 20  # a scope of so few people may lead a search
 
 
 # A condition whose rows lie in one index table.
-Leaf = search.Keys | search.Dates | search.Texts | search.Numbers
+Plain = search.Keys | search.Dates | search.Texts | search.Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """The rows of one condition of each option of an `AnyOf`, which may lead in its place."""
+
+    leaves: tuple[Plain, ...]
+
+
+Leaf = Plain | Several
 
 
 class Dialect(Protocol):
@@ -65,7 +75,7 @@ class Asking:
 
     dialect: Dialect
     scope: Scope
-    sizes: dict[search.Condition, int] = field(default_factory=dict)
+    sizes: dict[search.Condition | Several, int] = field(default_factory=dict)
     # whether several hashes are walked in order and merged
     side_by_side: bool = True
     _names: int = 0
@@ -105,14 +115,24 @@ class Asking:
                 return self.has_key(condition, a)
             case search.Dates() | search.Texts() | search.Numbers():
                 return self.has_row(condition, a)
-            case search.Missing():
-                return self.has_value(condition, a)
+            case search.AnyOf():
+                return either(self._each(type, one, a) for one in condition.options)
+            case search.Not():
+                return sql("NOT ({})", self._each(type, condition.where, a))
+            case search.UpTo():
+                return sql(f"{a}.pk<={{}}", condition.seq)
             case search.Written():
                 return either(written_test(test, f"{a}.pk") for test in condition.tests)
             case search.Linked():
                 return self.linked(condition, a)
             case search.Pointed():
                 return self.pointed(condition, a)
+        # Missing, Near and Scan have become other conditions by now (`resolving`)
+        raise TypeError(f"{condition} is no condition for an index")
+
+    def _each(self, type: str, where: Iterable[search.Condition], a: str) -> Sql:
+        tests = [self.holds(type, one, a) for one in where]
+        return sql("({})", joined(" AND ", tests)) if tests else TRUE
 
     def has_key(self, condition: search.Keys, a: str) -> Sql:
         x = self.name()
@@ -144,18 +164,6 @@ class Asking:
             f"SELECT -{r}.d*1000000 AS lo, ({r}.span-{r}.d)*1000000 AS hi FROM res {r} "
             f"WHERE {r}.seq={a}.pk AND {r}.span IS NOT NULL"
         )
-
-    def has_value(self, condition: search.Missing, a: str) -> Sql:
-        x = self.name()
-        table = {"date": "dte", "text": "str", "number": "num"}[condition.kind]
-        found = sql(
-            f"EXISTS(SELECT 1 FROM {table} {x} {self.dialect.by_pk(table)} "
-            f"WHERE {x}.pk={a}.pk AND {{}})",
-            of_param(condition.kind, condition.key, x),
-        )
-        if condition.kind == "date" and condition.key in main_keys():
-            found = sql(f"(EXISTS({self.beside(a)}) OR {{}})", found)
-        return sql("NOT {}", found) if condition.missing else found
 
     def all_hold(self, type: str, conditions: Iterable[search.Condition], a: str) -> Sql:
         tests = [self.holds(type, one, a) for one in conditions]
@@ -235,13 +243,14 @@ class Asking:
 
     # --- leads ----------------------------------------------------------------------------------
 
-    def size(self, condition: search.Condition) -> int:
+    def size(self, condition: search.Condition | Several) -> int:
         """How many rows a condition has, MANY when it is not known to be small."""
         return self.sizes.get(condition, MANY)
 
     def candidates(self, type: str, where: Sequence[search.Condition]) -> list[Leaf]:
         """The conditions that may lead, a scope of few patients among them."""
-        found = [one for one in where if _can_lead(one)]
+        found: list[Leaf] = [one for one in where if _can_lead(one)]
+        found += [lead for lead in map(_several, where) if lead is not None]
         few = self._few_patients(type)
         return [few, *found] if few else found
 
@@ -265,6 +274,11 @@ class Asking:
 
     def rows(self, leaf: Leaf) -> Sql:
         """All (d, pk) of one condition; the same pk may come twice."""
+        if isinstance(leaf, Several):
+            wrapped = (
+                sql(f"SELECT * FROM ({{}}) {self.name()}", self.rows(one)) for one in leaf.leaves
+            )
+            return joined(" UNION ALL ", wrapped)
         if isinstance(leaf, search.Dates) and leaf.key in main_keys():
             beside = (self.by_main_date(leaf.key, test) for test in leaf.tests)
             return joined(" UNION ALL ", [*beside, self.in_table(leaf)])
@@ -283,13 +297,13 @@ class Asking:
         )
         return sql(f"SELECT {y}.d, {y}.pk FROM ({{}}) {y} WHERE {{}}", rows, date_test(test, y))
 
-    def in_table(self, leaf: Leaf) -> Sql:
+    def in_table(self, leaf: Plain) -> Sql:
         """All (d, pk) of one condition that have a row in its table."""
         x = self.name()
         start = f"SELECT {x}.d AS d, {x}.pk AS pk FROM {table_of(leaf)} {x} WHERE {{}}"
         return joined(" UNION ALL ", (sql(start, test) for test in self.ranges(leaf, x)))
 
-    def ranges(self, leaf: Leaf, x: str) -> list[Sql]:
+    def ranges(self, leaf: Plain, x: str) -> list[Sql]:
         """A condition as tests on a row of its table, each a narrow range of the table's key."""
         match leaf:
             case search.Keys():
@@ -324,6 +338,10 @@ class Asking:
         """Whether there are so many rows that walking in order beats sorting them."""
         return self.size(lead) >= MANY
 
+    def orders(self, pks: Sequence[int]) -> Sql:
+        """(pk, d) of these current records."""
+        return sql("SELECT r.seq, r.d FROM res r WHERE {}", self.dialect.one_of("r.seq", pks))
+
     def walk_written(self, type: str) -> Sql:
         """All (d, pk) of a type with a main date, in the order in which they were written."""
         r, x = self.name(), self.name()
@@ -339,7 +357,9 @@ class Asking:
         stand in order; failing that all records of the type."""
         every = search.Keys("", (search.type_keys(type).all,))
         found = self.candidates(type, where)
-        best = min(found, key=lambda one: (self.size(one), table_of(one) != "eq"), default=every)
+        best = min(
+            found, key=lambda one: (self.size(one), not isinstance(one, search.Keys)), default=every
+        )
         return every if self.is_large(best) and not self.in_order(best) else best
 
     def matches(self, type: str, where: Sequence[search.Condition]) -> Sql:
@@ -354,7 +374,16 @@ class Asking:
         )
 
 
-def table_of(condition: Leaf) -> str:
+def _several(condition: search.Condition) -> Several | None:
+    """What may lead in place of an `AnyOf`: a condition of each option, if each has one."""
+    if not isinstance(condition, search.AnyOf):
+        return None
+    found = [next((x for x in one if _can_lead(x)), None) for one in condition.options]
+    leaves = tuple(one for one in found if one is not None)
+    return Several(leaves) if len(leaves) == len(found) else None
+
+
+def table_of(condition: Plain) -> str:
     match condition:
         case search.Keys():
             return "eq"
@@ -366,7 +395,7 @@ def table_of(condition: Leaf) -> str:
             return "num"
 
 
-def _can_lead(condition: search.Condition) -> TypeGuard[Leaf]:
+def _can_lead(condition: search.Condition) -> TypeGuard[Plain]:
     match condition:
         case search.Keys():
             return not condition.negated
@@ -378,6 +407,8 @@ def _can_lead(condition: search.Condition) -> TypeGuard[Leaf]:
 def countable(condition: Leaf) -> bool:
     """Whether counting stops early: nearly all rows of the range that is read must count."""
     match condition:
+        case Several():
+            return all(countable(one) for one in condition.leaves)
         case search.Dates():
             return all(test.prefix != "ne" for test in condition.tests)
         case search.Texts():

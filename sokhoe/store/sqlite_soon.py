@@ -60,7 +60,7 @@ class SqliteSoon:
             rows: list[Any] = connection.execute(
                 text, (asked.lead, *asked.rest, asked.limit)
             ).fetchall()
-        found = [(row[0], row[1], self._with_people(row[2:])) for row in rows]
+        found = [(*row[:3], self._with_people(row[3:])) for row in rows]
         return soon.page(asked, query, found)
 
     def _with_people(self, row: tuple[Any, ...]) -> Version:

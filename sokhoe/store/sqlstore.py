@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +54,7 @@ class SqlStore(Reading):
         super().__init__()
         self._tray = Tray(self._group)
         self._folding: Folding | None = None
+        self._shapes: set[tuple[str, int]] = set()
 
     def _open_journals(self, folder: Path | None, *, local: bool) -> None:
         """From now on lines of reads go into a journal in this folder; what dead processes left
@@ -177,6 +178,7 @@ class SqlStore(Reading):
     def _write_group(self, works: Sequence[Work]) -> None:
         durable = not all(work.only_audit for work in works)
         outcomes: list[Receipt | SokhoeError] = []
+        shapes: set[tuple[str, int]] = set()
         with self._transaction(durable=durable) as read:
             for number, run in enumerate(_runs(works)):
                 plan = self._started(read, run)
@@ -189,8 +191,10 @@ class SqlStore(Reading):
                     except SokhoeError as error:
                         outcomes.append(error)
                 self._write_out(plan)
+                shapes |= self._learn(plan.indexed.values())
             if not self.packer.current and plan.heads.seq >= SAMPLES:
                 self._train(read)
+        self._shapes |= shapes  # only now are they sure to be on disk
         if self._folding is not None:
             self._folding.written()
         for work, outcome in zip(works, outcomes, strict=True):
@@ -204,6 +208,16 @@ class SqlStore(Reading):
         for seq, old in plan.orphans:
             plan.links += planning.own_links(seq, old.rows or self._rows_of(old))
         self._write(plan)
+
+    def _learn(self, indexed: Iterable[IndexRows]) -> set[tuple[str, int]]:
+        """Note the shapes of records that were not seen before, which `:missing` asks for."""
+        new = {rows.shape for rows in indexed} - self._shapes
+        for type, shape in new:
+            self._run(
+                "INSERT INTO keep(kind, key, value) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
+                (f"shape {type}", f"{shape:x}", b"1"),
+            )
+        return new
 
     def _check(self, read: Reader, stills: Sequence[Still]) -> None:
         """Ask a commit's conditions again, now that nobody else can write. Raises Conflict."""
@@ -285,8 +299,10 @@ class SqlStore(Reading):
         if _heads(read).seq:
             log.warning("The search index is made anew; with many records this takes minutes.")
         self._empty_index()
+        self._run("DELETE FROM keep WHERE kind LIKE ?", ("shape %",))
         for indexed, links in indexing.again(read, self.packer):
             self._index_again(indexed, links)
+            self._learn(rows for _, rows in indexed)
         self._run("DELETE FROM node WHERE key='index'")
         self._run("INSERT INTO node(key, value) VALUES('index', ?)", (search.fingerprint(),))
 

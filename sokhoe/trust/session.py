@@ -42,6 +42,7 @@ from sokhoe.store import (
 )
 from sokhoe.trust import audit, exporting
 from sokhoe.trust.actors import Actor, Purpose, Role
+from sokhoe.trust.codes import Codes
 from sokhoe.trust.exporting import Bounds
 from sokhoe.trust.loading import Batch
 from sokhoe.trust.permits import AUDIT, DIRECTORY, Deed, allow
@@ -112,7 +113,7 @@ class Session:
         text = f"{type}?" + "&".join(f"{name}={value}" for name, value in asked)
         if type == "AuditEvent":
             return self._search_audit(asked, cursor, scope, text)
-        query = parse_query(type, asked, lenient=lenient)
+        query = parse_query(type, asked, lenient=lenient, expander=Codes(self))
         if cursor is not None:
             query = replace(query, cursor=self._open(cursor, text))
         page = self._store.search(query, scope)
@@ -211,7 +212,7 @@ class Session:
         if bad is not None:
             raise Invalid(f"{bad} is no part of a condition.", slug="condition", location=bad)
         scope = self._allow(Deed.SEARCH, type, type)
-        query = parse_query(type, pairs)
+        query = parse_query(type, pairs, expander=Codes(self))
         if not query.where:
             raise Invalid("The condition is empty.", slug="condition")
         found = self.search(type, [*pairs, ("_count", str(most + 1))]).versions
@@ -310,7 +311,7 @@ class Session:
         queries = []
         for type, pairs in filters:
             exporting.check_filter(pairs)
-            queries.append(parse_query(type, pairs))
+            queries.append(parse_query(type, pairs, expander=Codes(self)))
         may = self.exportable([type for type, _ in filters])
         text = " ".join(f"{type}?" + "&".join(map("=".join, pairs)) for type, pairs in filters)
         found = self._store.choose(queries, Scope(may.patients, may.types, may.open))

@@ -31,7 +31,7 @@ class Naive:
             if one.version.type == query.type and self.meets(one, query.where)
         ]
         found = [one for one in found if self.allowed(one)]
-        return [one.version.ref for one in self.sorted(found, query.sort)]
+        return [one.version.ref for one in self.ordered(found, query)]
 
     def allowed(self, one: Record) -> bool:
         scope, type = self.scope, one.version.type
@@ -64,12 +64,22 @@ class Naive:
                     for p, value in rows.numbers
                 )
             case search.Missing():
-                if condition.kind == "date":
-                    has = any(p & ~3 == condition.key for p, _, _ in rows.dates)
-                else:
-                    listed = rows.texts if condition.kind == "text" else rows.numbers
-                    has = any(p == condition.key for p, _ in listed)
-                return has != condition.missing
+                return bool(rows.shape[1] & condition.bits) != condition.missing
+            case search.AnyOf():
+                return any(self.meets(one, way) for way in condition.options)
+            case search.Not():
+                return not self.meets(one, condition.where)
+            case search.Scan():
+                return search.scanned(condition, one.version.resource)
+            case search.Near():
+                position = one.version.resource.get("position")
+                return position is not None and any(
+                    search.metres_between(
+                        (north, east), (float(position["latitude"]), float(position["longitude"]))
+                    )
+                    <= metres
+                    for north, east, metres in condition.places
+                )
             case search.Written():
                 at = one.version.at
                 return any(in_time(test, at, at + 1) for test in condition.tests)
@@ -90,6 +100,20 @@ class Naive:
                     and self.meets(other, condition.where)
                     for other in self.records
                 )
+        raise TypeError(condition)
+
+    def ordered(self, found: list[Record], query: Query) -> list[Record]:
+        if not query.then and query.sort.by != "word":
+            return self.sorted(found, query.sort)
+        found = sorted(found, key=lambda one: one.version.seq, reverse=query.sort.descending)
+        for sort in reversed((query.sort, *query.then)):  # each sort leaves equals as they stand
+            pick = max if sort.descending else min
+            named = [(one, _sorted_by(one, sort)) for one in found]
+            known = [(pick(values), one) for one, values in named if values]
+            # reverse alone would leave equals in their order too
+            known.sort(key=lambda pair: pair[0], reverse=sort.descending)
+            found = [one for _, one in known] + [one for one, values in named if not values]
+        return found
 
     def sorted(self, found: list[Record], sort: search.Sort) -> list[Record]:
         down = sort.descending
@@ -105,16 +129,30 @@ class Naive:
                 without, key=key, reverse=not down
             )
         pick = max if down else min
-
-        def values(one: Record) -> list[Any]:
-            if sort.by == "date":
-                return [lo for p, lo, _ in one.rows.dates if p & ~3 == sort.key]
-            listed = one.rows.texts if sort.by == "text" else one.rows.numbers
-            return [value for p, value in listed if p == sort.key]
-
-        with_, without = _parted(found, lambda one: bool(values(one)))
-        with_.sort(key=lambda one: (pick(values(one)), one.version.seq), reverse=down)
+        with_, without = _parted(found, lambda one: bool(_sorted_by(one, sort)))
+        with_.sort(key=lambda one: (pick(_sorted_by(one, sort)), one.version.seq), reverse=down)
         return with_ + sorted(without, key=lambda one: one.version.seq, reverse=down)
+
+
+def _sorted_by(one: Record, sort: search.Sort) -> list[Any]:
+    """All that a record could be sorted by."""
+    version, rows = one.version, one.rows
+    match sort.by:
+        case "main":
+            return [-rows.order] if rows.order != search.NO_DATE else []
+        case "written":
+            return [version.seq]
+        case "id":
+            return [version.id]
+        case "date":
+            return [lo for p, lo, _ in rows.dates if p & ~3 == sort.key]
+        case "text":
+            return [text for p, text in rows.texts if p == sort.key]
+        case "number":
+            return [value for p, value in rows.numbers if p == sort.key]
+        case "word":
+            param = search.search_parameters(version.type)[sort.param]
+            return search.sort_words(param, version.resource)
 
 
 def _parted(

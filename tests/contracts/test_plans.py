@@ -40,7 +40,7 @@ def plan(store: Store, type: str, pairs: list[tuple[str, str]], scope: Scope) ->
     query = parse_query(type, pairs)
     with store._snapshot() as read:
         search = Search.on(read, store.dialect, scope, store._version)
-        search._count(query.type, query.where, alone=True)
+        search.count(query.type, query.where, alone=True)
         wanted = ordering.page(search.asking, query, 0, None, query.count + 1)
         word = "EXPLAIN QUERY PLAN" if isinstance(store, SqliteStore) else "EXPLAIN"
         rows: Any = read(f"{word} {wanted.text}", wanted.args)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sokhoe.errors import Invalid
+from sokhoe.errors import Invalid, Unsupported
 from sokhoe.fhir import Query, parse_query
 from sokhoe.store import (
     EVERYTHING,
@@ -17,8 +17,10 @@ from sokhoe.store import (
     Put,
     Scope,
     Store,
+    bounds,
     ordering,
     pgasking,
+    resolving,
     searching,
     sqlgen,
 )
@@ -45,10 +47,10 @@ def refs(store: Store, type: str, *pairs: tuple[str, str], scope: Scope = EVERYT
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other half of the planner is for sets so large that no test could fill them."""
     if request.param == "small sets are large":
-        for room in (sqlgen, pgasking, searching):
+        for room in (sqlgen, pgasking, searching, resolving):
             monkeypatch.setattr(room, "MANY", 3)
         monkeypatch.setattr(searching, "FEW", 2)
-        monkeypatch.setattr(searching, "MOST_ENDS", 2)
+        monkeypatch.setattr(bounds, "MOST_ENDS", 2)
         monkeypatch.setattr(ordering, "SIDE_BY_SIDE", 2)
         monkeypatch.setattr(sqlgen, "FEW_PATIENTS", 1)
 
@@ -185,6 +187,41 @@ def test_who_is_not_touched_is_shown_exactly_once_while_others_write(
 
 
 @pytest.mark.parametrize(
+    "sort", ["date", "-date", "_lastUpdated", "-_id", "-value-quantity", "status,-date", "-code"]
+)
+def test_a_walk_shows_the_records_as_they_were_when_it_began(store: Store, sort: str) -> None:
+    def observed(n: int, value: int) -> dict[str, Any]:
+        day = f"2024-05-{n * value % 28 + 1:02}"
+        return an_observation(f"{n:03}", at=day, valueQuantity={"value": value})
+
+    store.commit([Put(observed(n, n % 7)) for n in range(40)], author="me")
+    query = parse_query(
+        "Observation", [("value-quantity", "lt50"), ("_sort", sort), ("_count", "6")]
+    )
+    plan = [one.ref for page in pages(store, query) for one in page.versions]
+    seen = []
+    for turn, page in enumerate(pages(store, replace(query, total="accurate"))):
+        seen += [(one.ref, one.version) for one in page.versions]
+        assert page.total == 40
+        # some change their place, some no longer match, some are new
+        touched = [Put(observed(n, 3 + turn)) for n in range(turn, 40, 5)]
+        gone = [Put(observed(n, 99)) for n in range(turn, 40, 7)]
+        store.commit(touched, author="me")
+        store.commit([*gone, Put(observed(100 + turn, 1))], author="me")
+        assert turn < 20
+    assert seen == [(ref, 1) for ref in plan]
+
+
+def test_a_record_deleted_meanwhile_is_not_shown(store: Store) -> None:
+    store.commit([Put(an_observation(f"{n}")) for n in range(6)], author="me")
+    query = parse_query("Observation", [("_sort", "_id"), ("_count", "3")])
+    first = store.search(query)
+    store.commit([Put(an_observation("4", code="x")), Delete("Observation", "4")], author="me")
+    second = store.search(replace(query, cursor=first.next))
+    assert [one.id for one in second.versions] == ["3", "5"]
+
+
+@pytest.mark.parametrize(
     "cursor", ["x", "!!", "WyJ4Il0", "bnVsbA", "WyJtYWluIiwgImRhdGUiLCAwLCAieCIsICJ5Il0", "é"]
 )
 def test_a_cursor_from_elsewhere_is_refused(store: Store, cursor: str) -> None:
@@ -248,6 +285,44 @@ def test_includes_follow_references_both_ways(store: Store) -> None:
         "Observation/2",
     ]
     assert included("Patient", ("_count", "0"), ("_revinclude", "Observation:subject")) == []
+    everything = ["Organization/1", "Patient/1", "Practitioner/1"]
+    assert included("Observation", ("_include", "*")) == ["Patient/1", "Practitioner/1"]
+    assert included("Observation", ("_include", "Observation:*:Patient")) == ["Patient/1"]
+    assert (
+        included("Observation", ("_include", "*"), ("_include:iterate", "Patient:organization"))
+        == everything
+    )
+    assert included("Observation", ("_include:iterate", "*")) == everything
+    assert included("Organization", ("_revinclude", "*")) == ["Patient/1"]
+    assert included("Organization", ("_revinclude:iterate", "*")) == [
+        "Observation/1",
+        "Observation/2",
+        "Patient/1",
+    ]
+
+
+def test_a_circle_of_references_is_included_once(store: Store) -> None:
+    def linked(id: str, other: str) -> dict[str, Any]:
+        return a_patient(id, link=[{"other": {"reference": f"Patient/{other}"}, "type": "refer"}])
+
+    store.commit([Put(linked("1", "2")), Put(linked("2", "3")), Put(linked("3", "1"))], author="me")
+    for name in ("_include:iterate", "_revinclude:iterate"):
+        pairs = [("_id", "1"), (name, "Patient:link")]
+        found = store.search(parse_query("Patient", pairs))
+        assert sorted(one.ref for one in found.included) == ["Patient/2", "Patient/3"]
+
+
+def test_what_would_be_looked_up_in_too_many_records_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MOST_SCANNED", 5)
+    monkeypatch.setattr(bounds, "MOST_SORTED", 5)
+    store.commit([Put(an_observation(f"{n}")) for n in range(9)], author="me")
+    for pairs in ([("_content", "nowhere"), ("_total", "accurate")], [("_sort", "status")]):
+        with pytest.raises(Unsupported) as caught:
+            store.search(parse_query("Observation", pairs))
+        assert caught.value.code == "too-costly"
+    assert refs(store, "Observation", ("_sort", "status"), ("_id", "3")) == ["Observation/3"]
 
 
 # --- scope ----------------------------------------------------------------------------------

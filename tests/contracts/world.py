@@ -13,7 +13,7 @@ GIVEN = ("Văn An", "Thị Bình", "Đức", "Hoàng Ánh", "Thùy Dương", "Â
 CODES = ("8480-6", "8462-4", "8867-4", "718-7")
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
-UNITS = ((UCUM, "mm[Hg]"), (UCUM, "kg"), ("", "viên"))
+UNITS = ((UCUM, "mm[Hg]"), (UCUM, "kg"), (UCUM, "g"), ("", "viên"))
 DATES = (
     "2023",
     "2024",
@@ -52,7 +52,7 @@ class World:
 
     def a_record(self) -> dict[str, Any]:
         often = (self.patient, self.observation, self.observation, self.condition, self.encounter)
-        seldom = (self.organization, self.practitioner, self.document)
+        seldom = (self.organization, self.practitioner, self.document, self.location, self.a_list)
         return self.random.choice((*often, *seldom))()
 
     def pick(self, *choices: Any) -> Any:
@@ -74,7 +74,13 @@ class World:
                 name=[name],
                 birthDate=self.pick("1950", "1980-05", "1980-05-12", "2001-01-01"),
                 gender=self.pick("male", "female"),
-                identifier=[{"system": "urn:id", "value": str(self.random.randint(1, 9))}],
+                identifier=[
+                    {
+                        "system": "urn:id",
+                        "value": str(self.random.randint(1, 9)),
+                        "type": {"coding": [{"system": "urn:t", "code": "MR"}], "text": "Hồ sơ"},
+                    }
+                ],
                 managingOrganization={"reference": self.pick("Organization/o0", "Organization/o1")},
                 deceasedBoolean=self.pick(True, False),
                 link=[{"other": {"reference": f"Patient/{self.pick(*self.patients)}"}}],
@@ -88,11 +94,12 @@ class World:
 
     def concept(self) -> dict[str, Any]:
         codes = self.random.sample(CODES, self.random.randint(1, 2))
-        return {"coding": [{"system": LOINC, "code": code} for code in codes]}
+        text = self.some(text=self.pick("Huyết áp tâm thu", "Mạch", "Nhịp mạch"))
+        return {"coding": [{"system": LOINC, "code": code} for code in codes], **text}
 
     def quantity(self) -> dict[str, Any]:
         system, unit = self.pick(*UNITS)
-        value = self.random.randint(50, 54)
+        value = self.random.randint(50, 54) * (1000 if unit == "g" else 1)
         measure = {"system": system, "code": unit} if system else {"unit": unit}
         return {"value": value, **measure}
 
@@ -119,7 +126,20 @@ class World:
                 focus=[{"reference": f"Patient/{self.pick(*self.patients)}"}],
                 performer=[{"reference": f"Practitioner/d{self.random.randint(0, 2)}"}],
                 valueQuantity=self.quantity(),
-                component=[{"code": self.concept(), "valueQuantity": self.quantity()}],
+                component=[
+                    {
+                        "code": self.concept(),
+                        **self.pick(
+                            {"valueQuantity": self.quantity()},
+                            {"valueCodeableConcept": self.concept()},
+                        ),
+                    }
+                    for _ in range(self.random.randint(1, 2))
+                ],
+                text={
+                    "status": "generated",
+                    "div": self.pick("<div>Bệnh nhân mệt</div>", "<div>Khám <b>lại</b></div>"),
+                },
             ),
         }
 
@@ -178,6 +198,30 @@ class World:
             ),
         }
 
+    def location(self) -> dict[str, Any]:
+        return {
+            "resourceType": "Location",
+            "id": f"l{self.random.randint(0, 5)}",
+            **self.some(
+                position={
+                    "latitude": 10 + self.random.randint(0, 20) / 100,
+                    "longitude": self.pick(106.0, 106.1, 179.99, -179.99),
+                },
+                name=self.pick("Trạm", "Phòng khám"),
+            ),
+        }
+
+    def a_list(self) -> dict[str, Any]:
+        named = [f"Patient/{self.pick(*self.patients)}" for _ in range(2)]
+        named.append(f"Observation/v{self.random.randint(0, 60)}")
+        return {
+            "resourceType": "List",
+            "id": f"i{self.random.randint(0, 2)}",
+            "status": "current",
+            "mode": "working",
+            "entry": [{"item": {"reference": one}} for one in named],
+        }
+
     def scope(self) -> Scope:
         few = frozenset(f"Patient/{one}" for one in self.random.sample(self.patients, 3))
         return self.random.choice(
@@ -194,17 +238,28 @@ class World:
 
     def search(self) -> tuple[str, list[tuple[str, str]]]:
         """A search that makes sense for its type: one to three conditions and an order."""
-        type = self.pick("Observation", "Observation", "Patient", "Condition", "Encounter")
+        type = self.pick(
+            "Observation", "Observation", "Patient", "Condition", "Encounter", "Location"
+        )
         pairs = [self.condition_on(type) for _ in range(self.random.randint(0, 3))]
         sorts = {
-            "Observation": ("date", "-date", "value-quantity", "-value-quantity"),
-            "Patient": ("name", "-family", "birthdate", "-birthdate"),
-            "Condition": ("onset-date", "-onset-date", "-recorded-date"),
-            "Encounter": ("date", "-date"),
+            "Observation": (
+                "date",
+                "-date",
+                "value-quantity",
+                "-value-quantity",
+                "status",
+                "-code",
+            ),
+            "Patient": ("name", "-family", "birthdate", "-birthdate", "gender", "-identifier"),
+            "Condition": ("onset-date", "-onset-date", "-recorded-date", "subject"),
+            "Encounter": ("date", "-date", "class"),
+            "Location": ("name", "-name"),
         }[type]
         if self.random.random() < 0.7:
             always = ("_lastUpdated", "-_lastUpdated", "_id", "-_id")
-            pairs.append(("_sort", self.pick(*sorts, *always)))
+            several = [self.pick(*sorts, *always) for _ in range(self.pick(1, 1, 2, 3))]
+            pairs.append(("_sort", ",".join(several)))
         return type, pairs
 
     def condition_on(self, type: str) -> tuple[str, str]:
@@ -215,7 +270,13 @@ class World:
         who = self.pick(*self.patients)
         name = self.pick("nguyen", "bình", "DUC", "duong", "th", "văn a", "Đ", "anh")
         updated = self.random.choice(sorted(self.live.values(), key=lambda one: one.seq)).at
-        anywhere = [("_id", f"{who},v1,c2,e3"), ("_lastUpdated", f"{prefix}{iso(updated)}")]
+        anywhere = [
+            ("_id", f"{who},v1,c2,e3"),
+            ("_lastUpdated", f"{prefix}{iso(updated)}"),
+            ("_list", f"i{self.random.randint(0, 2)}"),
+            ("_content", self.pick("benh", "mạch", "urn:id")),
+        ]
+        there = self.pick("true", "false")
         amount = f"{prefix}{self.random.randint(49, 55)}"
         system, unit = self.pick(*UNITS)
         by_type = {
@@ -233,6 +294,22 @@ class World:
                 ("value-quantity:missing", "true"),
                 ("combo-value-quantity", f"{amount}|{system}|{unit}"),
                 ("component-value-quantity", f"{amount}||{unit}"),
+                ("value-quantity", f"{prefix}{self.random.randint(50, 54)}000|{UCUM}|g"),
+                ("code-value-quantity", f"{code}${amount}"),
+                ("code-value-quantity", f"{code}${amount}|{UCUM}|kg"),
+                ("component-code-value-quantity", f"{code}${amount}"),
+                ("component-code-value-quantity", f"{code}${amount}|{UCUM}|kg,{code}$50"),
+                ("combo-code-value-quantity", f"{code}${amount}"),
+                ("component-code-value-concept", f"{code}${self.pick(*CODES)}"),
+                ("code-value-date", f"{code}${date}"),
+                ("code:text", self.pick("mach", "huyet ap")),
+                ("_text", self.pick("benh", "kham lai", "lai,met")),
+                ("code:missing", there),
+                ("component-code:missing", there),
+                ("patient:missing", there),
+                ("subject:missing", there),
+                ("_filter", f"code eq {code} and (status eq final or not (date lt 2024-05))"),
+                ("_filter", f'patient.name co "an" or value-quantity gt {amount[-2:]}'),
                 ("patient.name", name),
                 ("patient.gender", "male"),
                 ("subject.birthdate", "lt1980"),
@@ -250,6 +327,16 @@ class World:
                 ("birthdate:missing", "false"),
                 ("gender", "male"),
                 ("gender:not", "male,unknown"),
+                ("gender:missing", there),
+                ("name:missing", there),
+                ("organization:missing", there),
+                ("identifier:of-type", f"urn:t|MR|{self.random.randint(1, 9)}"),
+                ("identifier:text", "hồ"),
+                ("_filter", 'not (gender pr true) or name sw "tran"'),
+                ("_filter", "gender ne male"),
+                ("_has:Observation:patient:code:text", "mach"),
+                ("_has:Observation:patient:value-quantity:missing", there),
+                ("link.gender:missing", there),
                 ("identifier", f"urn:id|{self.random.randint(1, 9)}"),
                 ("identifier", "urn:id|"),
                 ("deceased", self.pick("true", "false")),
@@ -276,6 +363,11 @@ class World:
                 ("patient", who),
                 ("service-provider.name", "benh"),
                 ("_has:Observation:encounter:status", "final"),
+            ],
+            "Location": [
+                ("near", f"10.{self.random.randint(0, 20)}|106.05|{self.pick(5, 20)}|km"),
+                ("near", "10.1|180|3000|m,10.1|106|9"),
+                ("name", "tram"),
             ],
         }[type]
         return self.random.choice((*anywhere, *by_type, *by_type, *by_type))

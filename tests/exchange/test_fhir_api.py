@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from sokhoe.fhir import decode, encode
+from sokhoe.fhir import decode, encode, search_parameters
 from tests.testland import Pack
 from tests.worlds import Hub, a_patient, a_visit
 
@@ -147,7 +147,16 @@ EXAMPLES = {
     "number": "1",
     "quantity": "1",
     "uri": "http://example.org/x",
+    "special": "10.25|105.97|5",
 }
+
+
+def example(of: str, name: str, kind: str) -> str:
+    """A value that can be asked for of any parameter of this kind."""
+    if kind != "composite":
+        return {"_filter": "_id eq x", "_list": "x"}.get(name, EXAMPLES[kind])
+    parameters = search_parameters(of)
+    return "$".join(EXAMPLES[parameters[one].type] for one in parameters[name].components)
 
 
 def test_what_the_statement_declares_can_be_asked(hub: Hub) -> None:
@@ -158,11 +167,14 @@ def test_what_the_statement_declares_can_be_asked(hub: Hub) -> None:
         if resource["type"] == "AuditEvent":
             continue
         for parameter in resource["searchParam"]:
-            pairs = [(parameter["name"], EXAMPLES[parameter["type"]]), ("_count", "1")]
+            value = example(resource["type"], parameter["name"], parameter["type"])
+            pairs = [(parameter["name"], value), ("_count", "1")]
             doctor.search(resource["type"], pairs)
             asked += 1
-        for include in resource["searchInclude"][:2]:
+        for include in resource["searchInclude"][:3]:
             doctor.search(resource["type"], [("_include", include), ("_count", "1")])
+        for include in resource["searchRevInclude"]:
+            doctor.search(resource["type"], [("_revinclude", include), ("_count", "1")])
     assert asked > 2000
 
 

@@ -331,3 +331,35 @@ def test_a_list_of_fifteen_thousand_codes_answers_by_filter(hub: Server) -> None
     assert codes_of(found) == ["A14999"]
     issue = refused(program, "ValueSet/$expand", 422, url=f"{many['url']}?fhir_vs")
     assert issue["code"] == "too-costly" and "15000" in issue["diagnostics"]
+
+
+def test_records_are_searched_by_what_a_value_set_holds(program: TestClient) -> None:
+    send(program, animals())
+    for id, code in (("cat", "cat"), ("odd", "unheard")):
+        coding = {"system": ANIMALS, "code": code}
+        observation = {
+            "resourceType": "Observation",
+            "id": f"animal-{id}",
+            "status": "final",
+            "code": {"coding": [coding]},
+        }
+        answer = program.put(f"/fhir/Observation/animal-{id}", json=observation)
+        assert answer.status_code in {200, 201}, answer.text
+
+    def found(**pairs: str) -> list[str]:
+        asked = {"_id": "animal-cat,animal-odd", "_sort": "_id", **pairs}
+        entries = get(program, "Observation", **asked).get("entry", [])
+        return [one["resource"]["id"] for one in entries]
+
+    assert found(**{"code:in": f"{ANIMALS}?fhir_vs"}) == ["animal-cat"]
+    assert found(**{"code:not-in": f"{ANIMALS}?fhir_vs"}) == ["animal-odd"]
+    assert found(**{"code:above": f"{ANIMALS}|cat"}) == ["animal-cat"]
+    assert found(**{"code:below": f"{ANIMALS}|cat"}) == ["animal-cat"]
+    assert found(**{"code:below": f"{ANIMALS}|animal"}) == ["animal-cat"]
+    for asked, value in (
+        ("code:in", "http://example.org/unknown"),
+        ("code:below", "http://example.org/unknown|x"),
+        ("code:below", f"{ANIMALS}|unheard"),
+        ("code:below", "cat"),
+    ):
+        refused(program, "Observation", 400, **{asked: value})

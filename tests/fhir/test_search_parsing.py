@@ -117,12 +117,30 @@ def test_prefixes_are_taken_off() -> None:
     assert [test.prefix for test in condition.tests] == ["ge", "lt"]
     assert condition.key == date_key("Observation|date|")
     assert condition.main
-    number = only("Observation", "value-quantity", "le5.40||mg")
-    assert [test.prefix for test in number.tests] == ["le", "le"]
-    assert {test.key for test in number.tests} == {
-        key("Observation|value-quantity||mg"),
-        key("Observation|value-quantity|http://unitsofmeasure.org|mg"),
-    }
+    number = only("Observation", "value-quantity", "le5.40|http://x.org|mg")
+    assert [test.prefix for test in number.tests] == ["le"]
+    assert number.tests[0].key == key("Observation|value-quantity|http://x.org|mg")
+
+
+def test_an_amount_in_a_ucum_unit_is_asked_for_in_base_units() -> None:
+    for amount, code in (("1500", "mg"), ("1.500", "g"), ("0.0015", "kg")):
+        condition = only(
+            "Observation", "value-quantity", f"{amount}|http://unitsofmeasure.org|{code}"
+        )
+        (test,) = condition.tests
+        assert test.key == key("Observation|value-quantity|~g")
+        assert test.value == 1.5
+        assert test.low < 1.5 < test.high
+    (test,) = only("Observation", "value-quantity", "5|http://unitsofmeasure.org|lbs").tests
+    assert test.key == key("Observation|value-quantity|http://unitsofmeasure.org|lbs")
+
+
+def test_a_unit_without_a_system_is_looked_up_in_the_record() -> None:
+    number, scan = parse_query("Observation", [("value-quantity", "le5.40||mg")]).where
+    assert isinstance(number, search.Numbers)
+    assert isinstance(scan, search.Scan)
+    assert scan.kind == "unit"
+    assert scan.wanted[0][1] == "mg"
 
 
 @pytest.mark.parametrize(
@@ -187,8 +205,25 @@ def test_chains_lead_through_several_records() -> None:
         ("Patient", "nane", "x", Invalid, "name"),
         ("Observation", "date-x", "x", Invalid, "date"),
         ("Patient", "name:like", "x", Unsupported, "name:like"),
-        ("Patient", "identifier:of-type", "x", Unsupported, "identifier:of-type"),
-        ("Patient", "gender:missing", "true", Unsupported, "gender:missing"),
+        ("Patient", "identifier:of-type", "x", Invalid, "system|code|value"),
+        ("Patient", "gender:of-type", "s|c|v", Unsupported, "gender:of-type"),
+        ("Patient", "gender:missing", "maybe", Invalid, "true, false"),
+        ("Observation", "code:in", "http://x.org/vs", Unsupported, "code:in"),
+        ("Observation", "code:below", "http://x.org|c", Unsupported, "code:below"),
+        ("Observation", "code-value-quantity", "8480-6", Invalid, "code$value-quantity"),
+        ("Observation", "code-value-quantity", "8480-6$", Invalid, "code$value-quantity"),
+        ("Observation", "code-value-quantity", "8480-6$much", Invalid, "5.4"),
+        ("Location", "near", "here", Invalid, "latitude|longitude"),
+        ("Location", "near", "10|105|5|furlongs", Invalid, "latitude|longitude"),
+        ("Location", "near", "100|105", Invalid, "no such place"),
+        ("Location", "_sort", "near", Unsupported, "special"),
+        ("Patient", "_text", "...", Invalid, "no word"),
+        ("Patient", "_list", "$current-allergies", Unsupported, "not kept here"),
+        ("Patient", "_filter", 'name co "an', Invalid, "quotation mark"),
+        ("Patient", "_filter", "(name co an", Invalid, "bracket"),
+        ("Patient", "_filter", "name co an or", Invalid, "missing"),
+        ("Patient", "_filter", "name ew an", Unsupported, "ew"),
+        ("Patient", "_filter", "nane eq an", Invalid, "name"),
         ("Patient", "birthdate:missing", "maybe", Invalid, "true, false"),
         ("Patient", "birthdate", "xx1980", Invalid, "ge"),
         ("Patient", "birthdate", "soon", Invalid, "YYYY"),
@@ -209,17 +244,17 @@ def test_chains_lead_through_several_records() -> None:
         ("Observation", "subject:Organization.name", "x", Invalid, "cannot point"),
         ("Observation", "subject.nothing", "x", Invalid, "nothing"),
         ("Observation", "subject:Patient.birthdate", "soon", Invalid, "YYYY"),
-        ("Patient", "link.link.link.link.link.link.name", "x", Unsupported, "more than"),
+        ("Patient", "link." * 17 + "name", "x", Unsupported, "too many"),
         ("Patient", "_has:Observation:patient", "x", Invalid, "_has:Type"),
         ("Patient", "_has:Observation:performer:nope", "x", Invalid, "nope"),
         ("Organization", "_has:Observation:patient:code", "x", Invalid, "does not point"),
         ("Patient", "_has:Nonsense:patient:code", "x", Invalid, "Nonsense"),
-        ("Patient", "_include", "*", Unsupported, "_include"),
         ("Patient", "_include", "Patient:name", Invalid, "no reference"),
-        ("Patient", "_include:iterate", "Patient:link", Invalid, "_include"),
+        ("Patient", "_include:iterate", "Patient:name", Invalid, "no reference"),
+        ("Patient", "_include", "Nonsense:link", Invalid, "no reference"),
+        ("Patient", "_include", "Patient:link:Nonsense", Invalid, "Nonsense"),
         ("Patient", "_revinclude", "Encounter:service-provider", Invalid, "does not point"),
-        ("Patient", "_sort", "gender", Unsupported, "gender"),
-        ("Patient", "_sort", "name,birthdate", Unsupported, "one parameter"),
+        ("Patient", "_sort", "name,birthdate,gender,_id,family,given", Invalid, "one to 5"),
         ("Patient", "_sort", "nane", Invalid, "name"),
         ("Patient", "_count", "many", Invalid, "_count"),
         ("Patient", "_count", "-1", Invalid, "_count"),
@@ -238,9 +273,9 @@ def test_what_cannot_be_asked_is_refused_and_says_why(
 
 
 def test_a_lenient_reading_drops_what_it_does_not_know_and_says_so() -> None:
-    pairs = [("name", "an"), ("nane", "x"), ("gender:missing", "true"), ("_sort", "gender")]
+    pairs = [("name", "an"), ("nane", "x"), ("gender:odd", "true"), ("_sort", "nane")]
     query = parse_query("Patient", pairs, lenient=True)
-    assert query.ignored == ("nane", "gender:missing", "_sort")
+    assert query.ignored == ("nane", "gender:odd", "_sort")
     assert len(query.where) == 1
     # a value that means nothing is still an error: dropping it would show too much
     with pytest.raises(Invalid):

@@ -21,6 +21,13 @@ _FULL = (
     "create",
     "search-type",
 )
+# Asked for of every type, though it is no value of an element.
+_ANYWHERE = (
+    ("_content", "string"),
+    ("_filter", "special"),
+    ("_list", "special"),
+    ("_text", "string"),
+)
 _AUDIT = ("read", "search-type")
 _AUDIT_PARAMETERS = (("patient", "reference"), ("agent", "reference"), ("date", "date"))
 
@@ -139,13 +146,21 @@ def _resource(type: str, conditional_delete: str) -> dict[str, Any]:
         "conditionalUpdate": True,
         "conditionalDelete": conditional_delete,
         "searchInclude": [
-            f"{type}:{name}"
-            for name, parameter in sorted(search_parameters(type).items())
-            if parameter.type == "reference"
+            "*",
+            f"{type}:*",
+            *(
+                f"{type}:{name}"
+                for name, parameter in sorted(search_parameters(type).items())
+                if parameter.type == "reference"
+            ),
         ],
+        "searchRevInclude": ["*"],
         "searchParam": [
-            {"name": name, "type": parameter.type}
-            for name, parameter in sorted(search_parameters(type).items())
+            *({"name": name, "type": kind} for name, kind in _ANYWHERE),
+            *(
+                {"name": name, "type": parameter.type}
+                for name, parameter in sorted(search_parameters(type).items())
+            ),
         ],
         **_operations(type),
     }

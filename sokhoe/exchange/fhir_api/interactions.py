@@ -18,6 +18,7 @@ from sokhoe.exchange.fhir_api.calls import (
     version_headers,
 )
 from sokhoe.fhir import TYPES, encode, parse_query
+from sokhoe.fhir import search as searching
 from sokhoe.trust import Page, Version
 
 
@@ -110,12 +111,12 @@ def _elements(type: str, pairs: list[tuple[str, str]], lenient: bool) -> frozens
     """Top-level elements to show, None for all (mandatory ones are always shown)."""
     if type == "AuditEvent":
         return None
-    elements = parse_query(type, pairs, lenient=lenient).elements
+    elements = parse_query(type, pairs, lenient=lenient, expander=searching.Unasked()).elements
     return frozenset(elements) if elements else None
 
 
 def _ignored(type: str, pairs: list[tuple[str, str]]) -> str:
-    names = parse_query(type, pairs, lenient=True).ignored
+    names = parse_query(type, pairs, lenient=True, expander=searching.Unasked()).ignored
     return f"Ignored, since unknown here: {', '.join(names)}" if names else ""
 
 

@@ -5,7 +5,6 @@ that the door of `fhir` shows.
 """
 
 from sokhoe.fhir.search.care import all_references, care_dates
-from sokhoe.fhir.search.compiled import prefix
 from sokhoe.fhir.search.dates import LENGTHS, stretch
 from sokhoe.fhir.search.definitions import (
     SearchParameter,
@@ -15,19 +14,23 @@ from sokhoe.fhir.search.definitions import (
     search_parameters,
     searchable_types,
 )
+from sokhoe.fhir.search.expanding import Expander, Unasked
 from sokhoe.fhir.search.extraction import (
     NO_DATE,
     IndexRows,
     compartments,
     extract,
+    shape_key,
     type_keys,
 )
 from sokhoe.fhir.search.fold import fold
 from sokhoe.fhir.search.following import references
-from sokhoe.fhir.search.hashing import key
+from sokhoe.fhir.search.hashing import key, prefix
+from sokhoe.fhir.search.holding import holds
 from sokhoe.fhir.search.matching import matches
 from sokhoe.fhir.search.parsing import parse_query
 from sokhoe.fhir.search.query import (
+    AnyOf,
     Condition,
     Dates,
     DateTest,
@@ -35,33 +38,46 @@ from sokhoe.fhir.search.query import (
     Keys,
     Linked,
     Missing,
+    Near,
+    Not,
     Numbers,
     NumberTest,
     Pointed,
     Query,
+    Scan,
     Sort,
     Texts,
+    UpTo,
     Written,
 )
+from sokhoe.fhir.search.scanning import scanned
+from sokhoe.fhir.search.sorting import metres_between, sort_words
 
 __all__ = [
     "LENGTHS",
     "NO_DATE",
+    "AnyOf",
     "Condition",
     "DateTest",
     "Dates",
+    "Expander",
     "Include",
     "IndexRows",
     "Keys",
     "Linked",
     "Missing",
+    "Near",
+    "Not",
     "NumberTest",
     "Numbers",
     "Pointed",
     "Query",
+    "Scan",
     "SearchParameter",
     "Sort",
     "Texts",
+    "Unasked",
+    "UpTo",
     "Written",
     "all_references",
     "care_dates",
@@ -69,15 +85,20 @@ __all__ = [
     "extract",
     "fingerprint",
     "fold",
+    "holds",
     "key",
     "main_dates",
     "matches",
+    "metres_between",
     "parse_query",
     "patient_parameters",
     "prefix",
     "references",
+    "scanned",
     "search_parameters",
     "searchable_types",
+    "shape_key",
+    "sort_words",
     "stretch",
     "type_keys",
 ]

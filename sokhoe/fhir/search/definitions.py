@@ -1,7 +1,8 @@
 """The R4 search parameters, read once from the distilled table.
 
-The table comes from HL7's R4 definitions (scripts/distil_search_parameters.py). Left out, and so
-not declared: composite and special parameters, `_text`, `_content`, `_query`, `phonetic`.
+The table comes from HL7's R4 definitions (scripts/distil_search_parameters.py). `_text`, `_content`
+and `_list` are not in it: they are no values of an element (`parsing`). There are no named queries
+(`_query`).
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ from sokhoe.errors import Invalid
 class SearchParameter:
     """One search parameter of one resource type.
 
-    `type` is token, reference, string, date, number, quantity or uri; `expression` its FHIRPath as
-    HL7 defines it for this resource type; `target` the types a reference may point at; `paths`
-    the same expression as JSON paths (scripts/distil_search_parameters.py). `stored`: the
-    parameters under which its values are indexed, usually itself; what another one finds anyway
-    is not indexed twice (`patient` is `subject`, `combo-code` is `code` or `component-code`).
+    `type` is token, reference, string, date, number, quantity, uri, composite or special;
+    `expression` its FHIRPath as HL7 defines it for this resource type; `target` the types a
+    reference may point at; `paths` the same expression as JSON paths
+    (scripts/distil_search_parameters.py). `stored`: the parameters under which its values are
+    indexed, usually itself; what another one finds anyway is not indexed twice (`patient` is
+    `subject`, `combo-code` is `code` or `component-code`). `components`: of a composite, the
+    parameters that must agree within one of its elements. `present`: the bit of the record's
+    shape that says that there is a value (several for a parameter stored under others).
     """
 
     code: str
@@ -38,6 +42,8 @@ class SearchParameter:
     paths: tuple[str, ...]
     target: tuple[str, ...] = ()
     stored: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+    present: int = 0
 
 
 @lru_cache(maxsize=1)
@@ -52,7 +58,7 @@ def _table() -> dict[str, Any]:
 
 
 # To be raised when `extract` gives other rows for the same resource: stores then index anew.
-EXTRACTION = 1
+EXTRACTION = 2
 
 
 def fingerprint() -> str:
@@ -80,6 +86,13 @@ def search_parameters(type: str) -> Mapping[str, SearchParameter]:
         )
     rows = _table()["types"][type]
     paths = {row["code"]: (row["kind"], frozenset(row["paths"])) for row in rows}
+    stored = {
+        row["code"]: _stored(row["code"], paths)
+        if row["kind"] != "composite"
+        else _stored_composite(row, rows)
+        for row in rows
+    }
+    bits = _bits(rows, stored)
     found = {
         row["code"]: SearchParameter(
             row["code"],
@@ -87,7 +100,9 @@ def search_parameters(type: str) -> Mapping[str, SearchParameter]:
             row["expression"],
             tuple(row["paths"]),
             tuple(row.get("target", ())),
-            _stored(row["code"], paths),
+            stored[row["code"]],
+            tuple(row.get("components", ())),
+            bits[row["code"]],
         )
         for row in rows
     }
@@ -97,6 +112,9 @@ def search_parameters(type: str) -> Mapping[str, SearchParameter]:
 def _stored(code: str, paths: dict[str, tuple[str, frozenset[str]]]) -> tuple[str, ...]:
     """Under which parameters the values of this one are indexed."""
     kind, mine = paths[code]
+    if kind == "string":
+        same = [one for one in sorted(paths) if paths[one] == (kind, mine)]
+        return (same[0],)  # Patient.phonetic is Patient.name
     if kind == "reference":
         # the type is part of a reference's hash, so one restricted to a type needs no rows
         whole = frozenset(path.partition("(")[0] for path in mine)
@@ -107,6 +125,35 @@ def _stored(code: str, paths: dict[str, tuple[str, frozenset[str]]]) -> tuple[st
         if frozenset().union(*(paths[one][1] for one in parts)) == mine:
             return tuple(parts)
     return (code,)
+
+
+def _stored_composite(row: dict[str, Any], rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """`combo-code-value-quantity` has the rows of `component-code-value-quantity`."""
+    kinds = {one["code"]: one["kind"] for one in rows}
+
+    def shape(one: dict[str, Any]) -> tuple[Any, ...]:
+        bases = frozenset(path for path in one["paths"] if "*" in path)
+        return bases, tuple(kinds[code] for code in one["components"])
+
+    same = [one for one in rows if one["kind"] == "composite" and shape(one) == shape(row)]
+    narrow = [one["code"] for one in same if all("*" in path for path in one["paths"])]
+    return (narrow[0],) if ":Observation" in row["paths"] and narrow else (row["code"],)
+
+
+def _bits(rows: list[dict[str, Any]], stored: dict[str, tuple[str, ...]]) -> dict[str, int]:
+    """For each parameter its bit in the shape of a record (hl7.org/fhir/R4/search.html#missing)."""
+    found: dict[str, int] = {}
+    known: dict[frozenset[str], int] = {}
+    for row in rows:
+        if row["kind"] in ("composite", "special") or row["code"] in ("_id", "_lastUpdated"):
+            found[row["code"]] = 0
+        elif len(stored[row["code"]]) == 1:
+            found[row["code"]] = known.setdefault(frozenset(row["paths"]), 1 << len(known))
+    for row in rows:
+        if row["code"] not in found:
+            for one in stored[row["code"]]:
+                found[row["code"]] = found.get(row["code"], 0) | found[one]
+    return found
 
 
 def main_dates(type: str) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import Any
 
 from sokhoe.errors import Invalid
-from sokhoe.fhir.search.compiled import prefix, walk
+from sokhoe.fhir.search.compiled import walk
 from sokhoe.fhir.search.dates import BEGINNING
 from sokhoe.fhir.search.definitions import main_dates
-from sokhoe.fhir.search.hashing import cached, date_key, key
+from sokhoe.fhir.search.hashing import cached, date_key, key, prefix
 from sokhoe.fhir.search.leaves import Rows, settled
+from sokhoe.fhir.search.scanning import narrative_words
 
 NO_DATE = 2**40  # a record without its date stands behind all that have one
 
@@ -26,9 +27,10 @@ class IndexRows:
 
     `self_key` hash of `Type/id`; `order` seconds before 1970 of the main clinical date, so that
     the newest comes first (0 for types that have none, NO_DATE when it is missing); `keys` sorted
-    hashes for equality; `dates` (param | class of length, from, to) in microseconds; `texts`
-    (param, folded); `numbers` (param, value); `links` hashes of all local references; `patients`
-    the `Patient/x` in whose compartments it lies.
+    hashes for equality; `shape` the type and the bits of the parameters that have a value (one of
+    `keys` stands for it, see `shape_key`); `dates` (param | class of length, from, to) in
+    microseconds; `texts` (param, folded); `numbers` (param, value); `links` hashes of all local
+    references; `patients` the `Patient/x` in whose compartments it lies.
     """
 
     self_key: int
@@ -39,6 +41,7 @@ class IndexRows:
     numbers: tuple[tuple[int, float], ...]
     links: tuple[int, ...]
     patients: tuple[str, ...]
+    shape: tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,9 @@ def extract(resource: dict[str, Any]) -> IndexRows:
     self_key = cached(f"{type}/{id}")
     rows.keys.add(known.all)
     rows.keys.add(known.id ^ self_key)
+    rows.keys.add(shape_key(type, rows.seen))
+    if text := resource.get("text"):
+        rows.keys.update(cached(f"{type}|_text|{word}") for word in narrative_words(text))
     if type == "Patient":
         rows.patients.add(f"Patient/{id}")
     return IndexRows(
@@ -78,7 +84,16 @@ def extract(resource: dict[str, Any]) -> IndexRows:
         tuple(sorted(rows.numbers)),
         tuple(sorted(rows.links)),
         tuple(sorted(rows.patients)),
+        (type, rows.seen),
     )
+
+
+@lru_cache(maxsize=16_384)
+def shape_key(type: str, shape: int) -> int:
+    """The hash under which all records of one shape are found: those in which the same
+    parameters have a value. `:missing` asks for every shape without its parameter, so one index
+    entry of a record answers it for all parameters."""
+    return key(f"{type}|:shape|{shape:x}")
 
 
 def gather(resource: dict[str, Any], patients_only: bool = False) -> Rows:

@@ -27,6 +27,11 @@ def fold(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+def words(text: str) -> list[str]:
+    """The folded words of a text, in order."""
+    return _WORD.findall(fold(text))
+
+
 def beginnings(folded: str) -> list[str]:
     """The whole folded text, and the text from each later word on (cut), to be found by prefix."""
     found = [folded[:1024]] if folded else []

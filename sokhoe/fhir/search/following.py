@@ -15,25 +15,40 @@ def references(resource: dict[str, Any], code: str) -> set[str]:
     for path in search_parameters(resource["resourceType"])[code].paths:
         steps, _, end = path.partition(":")
         only = end.partition("(")[2].rstrip(")")
-        for value in _values(resource, steps.split(".")):
-            text = value.get("reference") if isinstance(value, dict) else None
+        for value in values_at(resource, steps.split(".")):
+            text = _reference(value, end)
             one = target(text) if isinstance(text, str) else None
             if one is not None and one.local and (not only or one.type == only):
                 found.add(one.ref)
     return found
 
 
-def _values(value: Any, steps: list[str]) -> Iterator[Any]:
+def _reference(value: Any, end: str) -> str | None:
+    if not isinstance(value, dict):
+        return value if isinstance(value, str) else None
+    if end.startswith("resource"):  # Bundle.composition: the resource itself
+        return f"{value.get('resourceType')}/{value.get('id')}"
+    return value.get("reference")
+
+
+def values_at(value: Any, steps: list[str]) -> Iterator[Any]:
+    """All values at a JSON path (`name*.given*`, `telecom*[system=phone]`, `entry*[0]`)."""
     if not steps:
+        yield value
+        return
+    if steps == [""]:  # the resource itself
         yield value
         return
     name, _, filter_ = steps[0].partition("[")
     inner = value.get(name.rstrip("*")) if isinstance(value, dict) else None
-    for one in inner if isinstance(inner, list) else [inner]:
+    listed = inner if isinstance(inner, list) else [inner]
+    if filter_ == "0]":
+        listed, filter_ = listed[:1], ""
+    for one in listed:
         if one is None:
             continue
         if filter_:
             element, _, wanted = filter_.rstrip("]").partition("=")
             if one.get(element) != wanted:
                 continue
-        yield from _values(one, steps[1:])
+        yield from values_at(one, steps[1:])

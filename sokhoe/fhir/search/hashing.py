@@ -15,6 +15,11 @@ from functools import lru_cache
 from hashlib import blake2b
 
 
+def prefix(type: str, code: str) -> str:
+    """What the hashed texts of a parameter begin with."""
+    return f"{type}|{code}|"
+
+
 def key(text: str) -> int:
     """blake2b, 8 bytes, as a signed integer."""
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -14,8 +14,12 @@ from typing import Any
 from sokhoe.fhir.search.dates import BEGINNING, END, Stretch, length_class, stretch
 from sokhoe.fhir.search.fold import beginnings, fold, without_prefixes
 from sokhoe.fhir.search.hashing import cached, key, token_keys, token_keys_now
+from sokhoe.fhir.search.units import UCUM, in_base_units
 
 Prefixes = tuple[str, ...]
+CURRENCIES = "urn:iso:std:iso:4217"
+# The function for a datatype of a quantity parameter, if it is not `quantity`.
+QUANTITIES = {"Money": "money", "Range": "span", "SampledData": "sampled"}
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/[^/]+)?\Z")
 _URL = re.compile(r"\w+://.*/([A-Z][A-Za-z]{1,63})/[A-Za-z0-9\-.]{1,64}(?:/_history/[^/]+)?\Z")
@@ -32,6 +36,7 @@ class Rows:
     numbers: set[tuple[int, float]] = field(default_factory=set)
     links: set[int] = field(default_factory=set)
     patients: set[str] = field(default_factory=set)
+    seen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,10 @@ def concept(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
 
 def identifier(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
     rows.keys.update(token_keys_now(prefixes, value.get("system", ""), value.get("value", "")))
+    if kind := value.get("type"):
+        for one in kind.get("coding", ()):
+            text = f"{one.get('system', '')}|{one.get('code', '')}|{value.get('value', '')}"
+            rows.keys.update(key(f"{prefix[:-1]}:of-type|{text}") for prefix in prefixes)
 
 
 def contact(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
@@ -102,7 +111,29 @@ def reference(
                     rows.patients.add(found.ref)
     if known := value.get("identifier"):
         prefixes = tuple(f"{prefix[:-1]}:identifier|" for prefix, _, _, _ in params)
-        identifier(rows, prefixes, known)
+        system, code = known.get("system", ""), known.get("value", "")
+        rows.keys.update(token_keys_now(prefixes, system, code))
+
+
+def typed(rows: Rows, bits: tuple[tuple[str, int], ...], value: Any) -> None:
+    """The shape's bits of parameters that look at references to one type only."""
+    if isinstance(value, dict):
+        found = target(value.get("reference", ""))
+        kind = value.get("resourceType") or (found.type if found else "")
+        for only, bit in bits:
+            if kind == only:
+                rows.seen |= bit
+
+
+def itself(
+    rows: Rows, params: tuple[tuple[str, int, str, bool], ...], value: dict[str, Any]
+) -> None:
+    """Bundle.composition: the resource itself, by its type and id."""
+    ref = f"{value.get('resourceType')}/{value.get('id')}"
+    for _, param, only, _ in params:
+        if value.get("resourceType") == only and value.get("id"):
+            rows.keys.add(param ^ key(ref))
+            rows.links.add(key(ref))
 
 
 def canonical(rows: Rows, params: tuple[tuple[str, int, str, bool], ...], value: str) -> None:
@@ -117,6 +148,19 @@ def uri(rows: Rows, prefixes: Prefixes, value: str) -> None:
         rows.keys.add(cached(prefix + value))
         if "|" in value:
             rows.keys.add(cached(prefix + value.partition("|")[0]))
+
+
+def address_of(rows: Rows, params: tuple[tuple[str, int], ...], value: str) -> None:
+    """A uri, and its text so that it is found by its beginning (`url:below`)."""
+    uri(rows, tuple(prefix for prefix, _ in params), value)
+    for _, param in params:
+        rows.texts.setdefault(param, set()).add(value[:1024])
+
+
+def position(rows: Rows, params: tuple[tuple[int, int], ...], value: dict[str, Any]) -> None:
+    for latitude, longitude in params:
+        rows.numbers.add((latitude, float(value["latitude"])))
+        rows.numbers.add((longitude, float(value["longitude"])))
 
 
 def date(rows: Rows, params: tuple[int, ...], value: str) -> None:
@@ -144,7 +188,8 @@ def period_stretch(value: dict[str, Any]) -> Stretch:
 
 def timing(rows: Rows, params: tuple[int, ...], value: dict[str, Any]) -> None:
     for event in value.get("event", ()):
-        date(rows, params, event)
+        if event:
+            date(rows, params, event)
     if bounds := value.get("repeat", {}).get("boundsPeriod"):
         period(rows, params, bounds)
 
@@ -163,8 +208,10 @@ def text(rows: Rows, params: tuple[tuple[str, int, int], ...], *values: str) -> 
 
 def name(rows: Rows, params: tuple[tuple[str, int, int], ...], value: dict[str, Any]) -> None:
     """A HumanName: as a whole in both orders if it is not written out, and each part."""
-    family, given = value.get("family", ""), " ".join(value.get("given", ()))
-    parts = [*value.get("prefix", ()), family, *value.get("given", ()), *value.get("suffix", ())]
+    givens = [one for one in value.get("given", ()) if one]
+    family, given = value.get("family", ""), " ".join(givens)
+    ends = [one for part in ("prefix", "suffix") for one in value.get(part, ()) if one]
+    parts = [family, *givens, *ends]
     whole = [value["text"]] if value.get("text") else [f"{family} {given}", f"{given} {family}"]
     text(rows, params, *(one.strip() for one in [*whole, *parts] if one.strip()))
 
@@ -181,21 +228,24 @@ def number(rows: Rows, params: tuple[tuple[str, int], ...], value: Any) -> None:
 
 
 def quantity(rows: Rows, params: tuple[tuple[str, int], ...], value: dict[str, Any]) -> None:
-    """A quantity is found by its bare number and with its unit: system and code, or the unit as
-    it is written where there is no code."""
+    """A quantity is found by its bare number, and with its unit: in base units if it is UCUM's,
+    else under system and code as they are."""
     if value.get("value") is None:
         return
     amount = float(value["value"])
-    code, unit = value.get("code", ""), value.get("unit", "")
-    measure = f"{value.get('system', '')}|{code}" if code else f"|{unit}"
+    system, code = value.get("system", ""), value.get("code", "")
+    measure, measured = f"{system}|{code}", amount
+    if system == UCUM and (based := in_base_units(value["value"], code)):
+        measure, measured = f"~{based[0]}", based[1]
     for prefix, param in params:
         rows.numbers.add((param, amount))
-        if code or unit:
-            rows.numbers.add((cached(prefix + measure), amount))
+        if code:
+            rows.numbers.add((cached(prefix + measure), measured))
 
 
 def money(rows: Rows, params: tuple[tuple[str, int], ...], value: dict[str, Any]) -> None:
-    quantity(rows, params, {"value": value.get("value"), "code": value.get("currency", "")})
+    code = {"system": CURRENCIES, "code": value.get("currency", "")}
+    quantity(rows, params, {"value": value.get("value"), **code})
 
 
 def span(rows: Rows, params: tuple[tuple[str, int], ...], value: dict[str, Any]) -> None:

@@ -10,12 +10,20 @@
     Written  `_lastUpdated` passes one of the tests
     Linked   chained search: what a reference points at meets conditions of its own
     Pointed  `_has`: something that points at the record meets conditions of its own
+    AnyOf    all conditions of one of the options hold
+    Not      not all of these hold
+    Near     the place is within a distance of one of these
+    Scan     what no index answers: looked up in the record (`scanning`)
+    UpTo     the version is not newer than a place in the log (later pages of a search)
+
+The first four are leaves: each lies in one index table. `Missing` and `Near` become leaves once
+the store knows its shapes and places.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 Total = Literal["none", "estimate", "accurate"]
@@ -76,10 +84,52 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
+    """`bits`: of the parameter in a record's shape (`SearchParameter.present`)."""
+
     param: str
-    kind: Literal["date", "text", "number"]
-    key: int
+    type: str
+    bits: int
     missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    param: str
+    options: tuple[tuple[Condition, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    param: str
+    where: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """`places`: (latitude, longitude, metres). `latitude` and `longitude`: the keys of the two
+    numbers under which a position is indexed."""
+
+    param: str
+    latitude: int
+    longitude: int
+    places: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """`wanted`: any of these, by kind: (word, …) all in the content, (text,) at the beginning of a
+    word beside a code, (beginning,) of a uri, (number test, unit), or (element, conditions)."""
+
+    param: str
+    kind: Literal["content", "text", "below", "unit", "together"]
+    paths: tuple[str, ...]
+    wanted: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpTo:
+    param: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +158,19 @@ class Pointed:
     where: tuple[Condition, ...]
 
 
-Condition = Keys | Dates | Texts | Numbers | Missing | Written | Linked | Pointed
+Condition = (
+    Keys | Dates | Texts | Numbers | Missing | Written | Linked | Pointed | AnyOf | Not | Near
+    | Scan | UpTo
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
     """How answers are ordered. `main`: by the type's clinical date; `written`: `_lastUpdated`;
-    else by the parameter whose `key` is given. Records without a value come last."""
+    `word`: by a token's code, a reference or a uri, as they stand in the record; else by the
+    parameter whose `key` is given. Records without a value come last."""
 
-    by: Literal["main", "written", "id", "date", "text", "number"]
+    by: Literal["main", "written", "id", "date", "text", "number", "word"]
     descending: bool
     param: str
     key: int = 0
@@ -125,22 +179,26 @@ class Sort:
 @dataclass(frozen=True, slots=True)
 class Include:
     """`_include`: follow `param` of `source` from the matches to `target` (None: any type);
-    `_revinclude`: add what points at the matches by it."""
+    `_revinclude`: add what points at the matches by it. `source` and `param` may be `*`, any.
+    `iterate`: go on from what was included."""
 
     source: str
     param: str
-    key: int
+    key: int = 0
     target: str | None = None
+    iterate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A checked search. `elements` and `summary` are for who writes the answer; `ignored` lists
-    what a lenient reading dropped; `text` is the search as it was asked, for the audit."""
+    """A checked search. `then`: what orders those that `sort` leaves equal. `elements` and
+    `summary` are for who writes the answer; `ignored` lists what a lenient reading dropped; `text`
+    is the search as it was asked, for the audit."""
 
     type: str
     where: tuple[Condition, ...] = ()
     sort: Sort = Sort("written", True, "_lastUpdated")
+    then: tuple[Sort, ...] = ()
     count: int = 50
     total: Total = "none"
     summary: str = ""

@@ -8,7 +8,7 @@ definitions. One `Library` answers all questions:
     Check(members, …).codings([Coding("male", system)], several=False)                   → Verdict
 """
 
-from sokhoe.fhir.terminology.asking import lookup, same_system, subsumes
+from sokhoe.fhir.terminology.asking import lookup, row_of, same_system, subsumes
 from sokhoe.fhir.terminology.checking import Check, Coding, Terms, Verdict
 from sokhoe.fhir.terminology.expanding import MOST_AT_ONCE, Wish, expand
 from sokhoe.fhir.terminology.grammars import GRAMMARS
@@ -46,6 +46,7 @@ __all__ = [
     "expand",
     "lookup",
     "not_here",
+    "row_of",
     "same_system",
     "subsumes",
     "translate",

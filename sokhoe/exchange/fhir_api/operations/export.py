@@ -21,7 +21,7 @@ from sokhoe.errors import Invalid, Unsupported
 from sokhoe.exchange.fhir_api.operations.arguments import Arguments, Parameter
 from sokhoe.exchange.fhir_api.operations.operation import Operation, OperationCall
 from sokhoe.exchange.fhir_api.taking import NDJSON, accepted, jobs_of
-from sokhoe.fhir import TYPES, parse_query, top_elements
+from sokhoe.fhir import TYPES, parse_query, search, top_elements
 
 FORMATS = frozenset({NDJSON, "application/ndjson", "ndjson"})
 MOST_FILTERS = 50
@@ -108,7 +108,7 @@ def _filters(given: Arguments, types: list[str] | None) -> list[Any]:
             raise Invalid(
                 f"The filter is about {type}, which is not among _type.", location="_typeFilter"
             )
-        parse_query(type, pairs)  # says now what is wrong with it
+        parse_query(type, pairs, expander=search.Unasked())  # says now what is wrong with it
         found.append([type, [list(pair) for pair in pairs]])
     return found
 
