@@ -256,3 +256,10 @@ def test_a_conditional_delete_follows_the_setting_and_the_statement_says_so(
         else:
             assert refusal(answer, 405) == "conditional-delete"
             assert declared["conditionalDelete"] == "not-supported"
+
+
+@pytest.mark.parametrize("version", ["9" * 30, "²", "-1", "1e3"])
+def test_a_version_that_no_number_can_be_is_not_there(client: TestClient, version: str) -> None:
+    send(client, "PUT", "/Patient/p", person("p"))
+    answer = send(client, "GET", f"/Patient/p/_history/{version}")
+    assert refusal(answer, 404) == "not-found"

@@ -45,8 +45,8 @@ def read(call: Call) -> Response:
 
 def vread(call: Call) -> Response:
     number = call.path["version"]
-    if not number.isdigit():
-        raise NotFound(f"There is no version {number!r}.")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise NotFound(f"There is no version {number[:40]!r}.")
     version = call.session.read(known_type(call), call.path["id"], int(number))
     if version.deleted:
         raise Gone(f"Version {number} says that {version.ref} was deleted.")
