@@ -85,6 +85,7 @@ def export_rows(url: str, token: str, cpu: Cpu) -> list[Row]:
         size = 0
         for one in files:
             with http.stream("GET", one["url"]) as answer:
+                answer.raise_for_status()
                 size += sum(len(chunk) for chunk in answer.iter_raw())
         fetched = time.perf_counter() - begun
         http.delete(taken.headers["content-location"])

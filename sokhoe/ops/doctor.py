@@ -167,7 +167,7 @@ def jobs(settings: Settings, store: Store) -> Finding:
     return Finding("jobs", Health.OK, f"{sum(one.open for one in every)} open")
 
 
-CHECKS: tuple[Check, ...] = (jobs, disk, folder, pack, chains, followers, line, sign_ins)
+CHECKS: tuple[Check, ...] = (disk, folder, pack, chains, followers, jobs, line, sign_ins)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
