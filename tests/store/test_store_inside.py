@@ -269,6 +269,8 @@ def test_a_backup_of_one_kind_goes_into_a_store_of_the_other(tmp_path: Path) -> 
         for table in ("eq", "dte", "str", "num", "link", "audit_of", "keep", "dicts", "node"):
             text = f"SELECT * FROM {table} ORDER BY 1, 2, 3" if table in ("eq", "link") else ""
             text = text or f"SELECT * FROM {table}"
+            if table == "keep":  # shapes belong to the index: one made anew knows living records
+                text += " WHERE kind NOT LIKE 'shape %'"
             assert sorted(first._read(text)) == sorted(third._read(text)), table
         assert list(second.verify()) == list(third.verify()) == []
         for one in (first, second, third):

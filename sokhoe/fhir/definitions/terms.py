@@ -14,6 +14,7 @@ definition is opened when it is asked for.
 from __future__ import annotations
 
 import struct
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class _Shelf:
             table = zstandard.ZstdDecompressor().decompress(file.read(head))
             dictionary = zstandard.ZstdCompressionDict(file.read(words))
         self._press = zstandard.ZstdDecompressor(dict_data=dictionary)
+        self._one = threading.Lock()  # a decompressor serves one thread at a time
         self.by_url: dict[tuple[str, str], tuple[Entry, int]] = {}
         self.by_id: dict[tuple[str, str], str] = {}
         at = 8 + head + words
@@ -55,7 +57,9 @@ class _Shelf:
     def body(self, at: int, size: int) -> bytes:
         with _FILE.open("rb") as file:
             file.seek(at)
-            return self._press.decompress(file.read(size))
+            frame = file.read(size)
+        with self._one:
+            return self._press.decompress(frame)
 
 
 @cache
