@@ -23,7 +23,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# For the file, not for the session: while Playwright lives its event loop runs in this thread, and
+# a later test on the same worker that calls asyncio.run would be refused.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM:
         if os.environ.get("SOKHOE_CI"):
@@ -35,7 +37,7 @@ def browser() -> Iterator[Browser]:
         made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     folder: Path = tmp_path_factory.mktemp("browser") / "data"
     made = Demo(folder, free_ports())
