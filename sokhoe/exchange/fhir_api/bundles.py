@@ -41,7 +41,7 @@ from sokhoe.exchange.fhir_api.deciding import (
 )
 from sokhoe.exchange.fhir_api.renaming import rename
 from sokhoe.exchange.fhir_api.writing import patch_of, told
-from sokhoe.fhir import TYPES, decode, encode
+from sokhoe.fhir import TYPES, apply_fhirpath_patch, decode, encode
 from sokhoe.trust import Put, Session, Version
 
 MAX_ENTRIES = 10_000
@@ -312,10 +312,15 @@ def _header(step: Step, name: str) -> str | None:
 
 
 def _patch(resource: dict[str, Any]) -> Patch:
-    """A patch in a Bundle is a Binary that holds it (hl7.org/fhir/R4/http.html#patch)."""
+    """A patch in a Bundle is a Binary that holds it (hl7.org/fhir/R4/http.html#patch), or the
+    Parameters of a FHIRPath Patch."""
+    if resource.get("resourceType") == "Parameters":
+        return lambda before: apply_fhirpath_patch(before, resource)
     kind, data = resource.get("contentType"), resource.get("data")
     if resource.get("resourceType") != "Binary" or not isinstance(kind, str | None):
-        raise Invalid("A PATCH carries a Binary with the patch.", location="resourceType")
+        raise Invalid(
+            "A PATCH carries Parameters (FHIRPath Patch) or a Binary.", location="resourceType"
+        )
     try:
         body = a2b_base64(data if isinstance(data, str) else "", strict_mode=True)
     except (NoBase64, ValueError):

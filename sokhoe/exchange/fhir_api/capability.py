@@ -47,6 +47,11 @@ def statement(base: str, conditional_delete: str = "single") -> bytes:
             "implementation": {"description": "Sổ Khoẻ", "url": base},
             "fhirVersion": "4.0.1",
             "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
+            "patchFormat": [
+                "application/json-patch+json",
+                "application/fhir+json",
+                "application/fhir+xml",
+            ],
             "rest": [
                 {
                     "extension": [

@@ -88,7 +88,16 @@ def _weight(parameters: list[str]) -> float:
 
 def body_of(request: Request, body: bytes) -> dict[str, Any]:
     """The body as a resource. Raises Invalid, Unsupported (415)."""
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    return resource_of(request.headers.get("content-type", "").split(";")[0].strip().lower(), body)
+
+
+def is_fhir(kind: str) -> bool:
+    """Whether a media type is one in which FHIR resources are sent."""
+    return bool(kind) and kind in _BODIES
+
+
+def resource_of(kind: str, body: bytes) -> dict[str, Any]:
+    """A resource written in this media type. Raises Invalid, Unsupported (415)."""
     form = _BODIES.get(kind) if kind else None
     if form is None:
         raise Unsupported(

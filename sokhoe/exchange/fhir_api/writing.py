@@ -25,7 +25,8 @@ from sokhoe.exchange.fhir_api.deciding import (
     decide_update_by,
 )
 from sokhoe.exchange.fhir_api.interactions import known_type
-from sokhoe.fhir import apply_json_patch, decode
+from sokhoe.exchange.fhir_api.negotiation import is_fhir, resource_of
+from sokhoe.fhir import apply_fhirpath_patch, apply_json_patch, decode
 from sokhoe.trust import Version
 
 JSON_PATCH = "application/json-patch+json"
@@ -100,9 +101,12 @@ def patch_of(media: str, body: bytes) -> Patch:
     if media == JSON_PATCH:
         operations = decode(body)
         return lambda resource: _whole(apply_json_patch(resource, operations))
+    if is_fhir(media):
+        parameters = resource_of(media, body)
+        return lambda resource: apply_fhirpath_patch(resource, parameters)
     raise Unsupported(
         f"A patch of type {media or 'none'} is not known here.",
-        hint=f"Send {JSON_PATCH}.",
+        hint=f"Send {JSON_PATCH}, or Parameters (FHIRPath Patch) as application/fhir+json.",
         slug="media-type",
         status=415,
     )

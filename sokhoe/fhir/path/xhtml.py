@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from lxml import etree
+if TYPE_CHECKING:
+    from lxml.etree import _Element
 
 _NAMESPACE = "{http://www.w3.org/1999/xhtml}"
 _ELEMENTS = frozenset(
@@ -30,6 +32,8 @@ def is_narrative(text: str) -> bool:
         return False
     if _ENTITY.search(text):
         return False
+    from lxml import etree  # large, and needed only here
+
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
         root = etree.fromstring(text.encode(), parser)
@@ -50,7 +54,7 @@ def is_narrative(text: str) -> bool:
     return filled or bool("".join(map(str, root.itertext())).strip())
 
 
-def _safe(element: etree._Element) -> bool:
+def _safe(element: _Element) -> bool:
     for name, value in element.attrib.items():
         if name not in _ATTRIBUTES and name != _XML_LANG:
             return False

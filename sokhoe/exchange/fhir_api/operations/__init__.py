@@ -23,6 +23,7 @@ from sokhoe.exchange.fhir_api.operations import (
     meta,
     subscription,
     summary,
+    validate,
     validate_code,
 )
 from sokhoe.exchange.fhir_api.operations.arguments import (
@@ -57,6 +58,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *meta.OPERATIONS,
     *subscription.OPERATIONS,
     *summary.OPERATIONS,
+    *validate.OPERATIONS,
     *validate_code.OPERATIONS,
 )
 

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import regex
+if TYPE_CHECKING:
+    import regex
 
 from sokhoe.fhir.path.functions.shape import Function, text, whole
 from sokhoe.fhir.path.operators import short
@@ -42,6 +44,8 @@ def pattern(written: str) -> regex.Pattern[str]:
     """A compiled pattern; `.` also stands for a line break, as FHIRPath asks."""
     if len(written) > LONGEST_PATTERN:
         raise too_costly(f"a pattern has more than {LONGEST_PATTERN} characters")
+    import regex  # large, and needed only by those who match
+
     try:
         return regex.compile(written, regex.DOTALL)
     except (regex.error, OverflowError, RecursionError) as error:
@@ -76,6 +80,8 @@ def _replace_matches(scope: Scope, items: Items, written: Items, new: Items) -> 
         return []
     if not wanted:
         return [value]
+    import regex
+
     # Escapes of the substitution are texts here; $1 and ${name} stand for groups.
     rewritten = regex.sub(r"\\(?![0-9])", r"\\\\", substitution)
     rewritten = regex.sub(r"\$(?:\{(\w+)\}|([0-9]+))", r"\\g<\1\2>", rewritten)
