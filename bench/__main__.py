@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
 
-from bench import rows
+from bench import codes, rows
 from bench.mix import transaction
 from bench.servers import Server, running_postgres, serving
 from sokhoe import clock, country
@@ -49,6 +49,7 @@ def main() -> None:
                     sized(one, total)
                     rows.reading(one, arguments.seconds)
                     rows.creating(one)
+                    codes.asking(one, arguments.seconds)
                 table += [(what, one.memory, value, note) for what, value, note in one.rows]
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -13,7 +13,7 @@ from sokhoe.fhir.terminology.checking import Check, Coding, Terms, Verdict
 from sokhoe.fhir.terminology.expanding import MOST_AT_ONCE, Wish, expand
 from sokhoe.fhir.terminology.grammars import GRAMMARS
 from sokhoe.fhir.terminology.library import Found, Given, Library, Lists, Source, Standard
-from sokhoe.fhir.terminology.maps import Ask, Match, answer, translate
+from sokhoe.fhir.terminology.maps import Ask, Map, Match, answer, translate
 from sokhoe.fhir.terminology.sets import Members, Part, not_here
 from sokhoe.fhir.terminology.systems import Designation, System
 from sokhoe.fhir.terminology.tables import About, code_system
@@ -31,6 +31,7 @@ __all__ = [
     "Given",
     "Library",
     "Lists",
+    "Map",
     "Match",
     "Members",
     "Part",

@@ -5,7 +5,7 @@
 
 A source answers with a `Found`: its `key` names this content, so that a code system of 15,000
 concepts is not worked out again because a value set beside it was changed. At most `ROOM` concepts
-are kept (some 600 bytes each); what was asked for longest ago goes first.
+are kept (some 1.1 kB each, words included); what was asked for longest ago goes first.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from sokhoe.fhir.definitions import terms
 from sokhoe.fhir.terminology import implicit
 from sokhoe.fhir.terminology.asking import row_of
 from sokhoe.fhir.terminology.expanding import check_listable
+from sokhoe.fhir.terminology.maps import Map
 from sokhoe.fhir.terminology.sets import Members, members_of, not_here
 from sokhoe.fhir.terminology.systems import System
 
 T = TypeVar("T")
+K = TypeVar("K", System, Map)
 Json = Mapping[str, Any]
-ROOM = 60_000  # concepts; 15,000 measured at 9 MB
+ROOM = 40_000  # concepts; 15,000 measured at 9 MB, and 8 MB for their words
 MOST_MET = 2_000  # answers remembered
 
 
@@ -190,7 +192,7 @@ class Library:
         self._lock = threading.RLock()
         self._stamp: Hashable = None
         self._met: dict[Hashable, Any] = {}
-        self._kept: OrderedDict[Hashable, System] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], System | Map] = OrderedDict()
 
     def wider(
         self,
@@ -248,14 +250,35 @@ class Library:
         """The same for a value set that is at hand."""
         return members_of(value_set, self)
 
-    def maps(self, canonical: str, system: str, *, into: bool = False) -> list[Json]:
-        """The map of this URL; without one, all from (or `into`) this code system."""
-        if canonical:
-            found = self.definition("ConceptMap", canonical)
+    def head(self, canonical: str) -> Json | None:
+        """A value set without what it consists of; that may be long."""
+
+        def look() -> Json | None:
+            found = self.definition("ValueSet", canonical)
             if found is None:
-                raise not_here("concept map", canonical, self.why_not(canonical.partition("|")[0]))
-            return [found]
-        return [one.read() for source in self._sources for one in source.maps(system, into=into)]
+                return None
+            long = ("compose", "expansion", "text", "contained")
+            return {name: value for name, value in found.items() if name not in long}
+
+        return self._remember(("head", canonical), look)
+
+    def map(self, canonical: str) -> Map | None:
+        """The concept map of this URL; None if it is not here."""
+        url, _, version = canonical.partition("|")
+        found = self._find("ConceptMap", url, version)
+        return None if found is None else self._map(found)
+
+    def maps(self, system: str, *, into: bool = False) -> list[Map]:
+        """All concept maps from (or `into`) this code system."""
+
+        def look() -> list[Found]:
+            every = (source.maps(system, into=into) for source in self._sources)
+            return [one for some in every for one in some]
+
+        return [self._map(one) for one in self._remember(("maps", system, into), look)]
+
+    def _map(self, found: Found) -> Map:
+        return self._kept_at((found.key,), lambda: Map(found.read()))
 
     def why_not(self, url: str) -> str:
         return next((why for one in self._sources if (why := one.why_not(url))), "")
@@ -319,13 +342,19 @@ class Library:
         if found is None:
             return None
         more = [one for source in self._sources for one in source.supplements(url)]
-        key = (found.key, *(one.key for one in more))
+        return self._kept_at(
+            (found.key, *(one.key for one in more)),
+            lambda: System(found.read(), [one.read() for one in more]),
+        )
+
+    def _kept_at(self, key: tuple[str, ...], make: Callable[[], K]) -> K:
+        """What is made of definitions, kept as long as there is room and they are the same."""
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None:
                 self._kept.move_to_end(key)
-                return kept
-        made = System(found.read(), [one.read() for one in more])
+                return kept  # type: ignore[return-value]
+        made = make()
         if not any(one.startswith("given ") for one in key):
             with self._lock:
                 self._kept[key] = made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -66,8 +67,55 @@ class Match:
         return {"name": "match", "part": parts}
 
 
+class Map:
+    """A ConceptMap with its elements by code, and from the target back."""
+
+    def __init__(self, resource: Json) -> None:
+        self.name = str(
+            resource.get("url") or resource.get("name") or resource.get("id") or "a map"
+        )
+        self.source = _end(resource, "source")
+        self.target = _end(resource, "target")
+        self.groups = [Group(one) for one in resource.get("group", ())]
+
+    def __len__(self) -> int:
+        return sum(len(one.elements) for one in self.groups)
+
+
+class Group:
+    """One code system to another. `elements`: (element, target) by the element's code, in order;
+    target {} for an element that says it has none."""
+
+    def __init__(self, group: Json) -> None:
+        self.source: str = group.get("source", "")
+        self.target: str = group.get("target", "")
+        self.source_version: str = group.get("sourceVersion", "")
+        self.target_version: str = group.get("targetVersion", "")
+        self.unmapped: Json = group.get("unmapped", {})
+        self.elements: dict[str, list[tuple[Json, Json]]] = {}
+        for element in group.get("element", ()):
+            pairs = self.elements.setdefault(element.get("code", ""), [])
+            pairs += [(element, target) for target in element.get("target", ())] or [(element, {})]
+
+    @cached_property
+    def back(self) -> dict[str, list[tuple[Json, Json]]]:
+        """The same pairs by the target's code."""
+        found: dict[str, list[tuple[Json, Json]]] = {}
+        for pairs in self.elements.values():
+            for element, target in pairs:
+                if "code" in target:
+                    found.setdefault(target["code"], []).append((element, target))
+        return found
+
+
+def _end(resource: Json, end: str) -> str:
+    """The value set at this end of a map, without version."""
+    said = resource.get(f"{end}Canonical") or resource.get(f"{end}Uri") or ""
+    return str(said).partition("|")[0]
+
+
 def translate(
-    maps: Sequence[Json], ask: Ask, find: Callable[[str], Json | None]
+    maps: Sequence[Map], ask: Ask, find: Callable[[str], Map | None]
 ) -> tuple[bool, str, list[Match]]:
     """(whether there is a translation, a message where there is none, matches best first).
 
@@ -81,14 +129,14 @@ def translate(
         return True, "", matches
     where = f" into {ask.target}" if ask.target else ""
     said = "is said to have none" if matches else "has none"
-    names = ", ".join(_name(one) for one in maps) or "no map is known for its code system"
+    names = ", ".join(one.name for one in maps) or "no map is known for its code system"
     message = f"{ask.system}#{ask.code} {said}: no translation{where} ({names})."
     return False, message, matches
 
 
-def _in_map(one: Json, ask: Ask, find: Callable[[str], Json | None], hops: int) -> Iterator[Match]:
-    for group in one.get("group", ()):
-        source, target = group.get("source", ""), group.get("target", "")
+def _in_map(one: Map, ask: Ask, find: Callable[[str], Map | None], hops: int) -> Iterator[Match]:
+    for group in one.groups:
+        source, target = group.source, group.target
         if ask.reverse:
             source, target = target, source
         if source and source != ask.system:
@@ -102,21 +150,15 @@ def _in_map(one: Json, ask: Ask, find: Callable[[str], Json | None], hops: int) 
             yield from _unmapped(one, group, target, ask, find, hops)
 
 
-def _in_group(one: Json, group: Json, system: str, ask: Ask) -> Iterator[Match]:
+def _in_group(one: Map, group: Group, system: str, ask: Ask) -> Iterator[Match]:
     """What the elements say. An element without targets says that there is nothing."""
-    version = group.get("sourceVersion" if ask.reverse else "targetVersion", "")
-    for element in group.get("element", ()):
-        if not ask.reverse and element.get("code") != ask.code:
-            continue
-        targets = element.get("target", ())
-        if not ask.reverse and not targets:
-            yield Match("unmatched", system, "", source=_name(one))
-        for target in targets:
-            if ask.reverse and target.get("code") != ask.code:
-                continue
-            if not _holds(target, ask):
-                continue
-            said = target.get("equivalence", "relatedto")
+    pairs = (group.back if ask.reverse else group.elements).get(ask.code, ())
+    version = group.source_version if ask.reverse else group.target_version
+    for element, target in pairs:
+        if not target:
+            yield Match("unmatched", system, "", source=one.name)
+        elif _holds(target, ask):
+            said = str(target.get("equivalence", "relatedto"))
             named = element if ask.reverse else target
             yield Match(
                 _BACKWARDS.get(said, said) if ask.reverse else said,
@@ -124,7 +166,7 @@ def _in_group(one: Json, group: Json, system: str, ask: Ask) -> Iterator[Match]:
                 named.get("code", ""),
                 named.get("display", ""),
                 version,
-                _name(one),
+                one.name,
                 () if ask.reverse else tuple(_products(target)),
             )
 
@@ -144,23 +186,19 @@ def _products(target: Json) -> Iterator[tuple[str, str, str]]:
 
 
 def _unmapped(
-    one: Json, group: Json, system: str, ask: Ask, find: Callable[[str], Json | None], hops: int
+    one: Map, group: Group, system: str, ask: Ask, find: Callable[[str], Map | None], hops: int
 ) -> Iterator[Match]:
     """What the map says of codes that it does not name."""
-    rule = group.get("unmapped", {})
+    rule = group.unmapped
     mode = rule.get("mode")
     if mode == "provided":
-        yield Match("relatedto", system, ask.code, source=_name(one))
+        yield Match("relatedto", system, ask.code, source=one.name)
     elif mode == "fixed" and rule.get("code"):
-        yield Match("relatedto", system, rule["code"], rule.get("display", ""), source=_name(one))
+        yield Match("relatedto", system, rule["code"], rule.get("display", ""), source=one.name)
     elif mode == "other-map" and hops > 0:
         other = find(str(rule.get("url", "")))
         if other is not None:
             yield from _in_map(other, ask, find, hops - 1)
-
-
-def _name(one: Json) -> str:
-    return str(one.get("url", "") or one.get("name", "") or one.get("id", "a map without a name"))
 
 
 def answer(good: bool, message: str, matches: Sequence[Match]) -> dict[str, Any]:

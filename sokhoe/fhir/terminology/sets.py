@@ -9,7 +9,7 @@ never hold the same concept of the same code system version.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -45,7 +45,7 @@ class Part:
     tree: bool = False
     known: bool = True
     grammar: bool = False
-    members: Container[int] = ()
+    members: Collection[int] = ()
 
     @classmethod
     def of(cls, system: System, rows: Sequence[int], **more: Any) -> Part:

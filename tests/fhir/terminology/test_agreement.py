@@ -12,6 +12,7 @@ from sokhoe.fhir.terminology import (
     Check,
     Coding,
     Library,
+    Map,
     System,
     Wish,
     expand,
@@ -251,10 +252,10 @@ def test_a_translation_read_backwards_is_the_same_pair_turned_round(
     one = {"resourceType": "ConceptMap", "url": "http://e.org/m", "group": [group]}
     there, back = set(), set()
     for code in CODES:
-        for match in translate([one], Ask(SYSTEMS[0], code), lambda url: None)[2]:
+        for match in translate([Map(one)], Ask(SYSTEMS[0], code), lambda url: None)[2]:
             there.add((code, match.code, match.equivalence))
         ask = Ask(SYSTEMS[1], code, reverse=True)
-        for match in translate([one], ask, lambda url: None)[2]:
+        for match in translate([Map(one)], ask, lambda url: None)[2]:
             back.add((match.code, code, TURNED.get(match.equivalence, match.equivalence)))
     assert there == back == {(source, target, said) for (source, target), said in pairs.items()}
 

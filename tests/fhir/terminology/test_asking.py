@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sokhoe.errors import Invalid, NotFound
-from sokhoe.fhir.terminology import Ask, System, lookup, same_system, subsumes, translate
+from sokhoe.fhir.terminology import Ask, Map, System, lookup, same_system, subsumes, translate
 from tests.fhir.terminology.worlds import ANIMALS, animals, code_system, concept, library
 
 HERE = System(animals())
@@ -130,9 +130,9 @@ MAP = concept_map(element=ELEMENTS)
 def translated(code: str, *maps: dict[str, Any], **ask: Any) -> list[tuple[str, str]]:
     shelf = library(*maps)
     found = translate(
-        maps or [MAP],
+        [Map(one) for one in maps or [MAP]],
         Ask(**{"system": ANIMALS, "code": code, **ask}),
-        lambda url: shelf.definition("ConceptMap", url),
+        shelf.map,
     )
     assert found[0] == any(one.equivalence not in {"unmatched", "disjoint"} for one in found[2])
     assert bool(found[1]) is not found[0]
@@ -158,7 +158,7 @@ def test_a_target_that_depends_on_something_needs_it() -> None:
     assert translated("bird") == []
     assert translated("bird", depends=(("http://where", "sky"),)) == [("equivalent", "kite")]
     found = translate(
-        [MAP], Ask(ANIMALS, "bird", depends=(("http://where", "sky"),)), lambda url: None
+        [Map(MAP)], Ask(ANIMALS, "bird", depends=(("http://where", "sky"),)), lambda url: None
     )
     assert found[2][0].products == (("http://string", "http://m", "long"),)
 
@@ -174,9 +174,7 @@ def test_what_a_map_does_not_name_is_treated_as_it_says() -> None:
     )
     first = concept_map(element=[], unmapped={"mode": "other-map", "url": other["url"]})
     shelf = library(first, other)
-    found = translate(
-        [first], Ask(ANIMALS, "fish"), lambda url: shelf.definition("ConceptMap", url)
-    )
+    found = translate([Map(first)], Ask(ANIMALS, "fish"), shelf.map)
     assert [one.code for one in found[2]] == ["bath-fish"]
     assert found[2][0].source == other["url"]
 
@@ -189,12 +187,12 @@ def test_maps_that_refer_to_each_other_for_ever_come_to_an_end() -> None:
         "http://e.org/2", element=[], unmapped={"mode": "other-map", "url": "http://e.org/1"}
     )
     shelf = library(one, two)
-    found = translate([one], Ask(ANIMALS, "dog"), lambda url: shelf.definition("ConceptMap", url))
+    found = translate([Map(one)], Ask(ANIMALS, "dog"), shelf.map)
     assert found[2] == []
 
 
 def test_the_maps_of_r4_are_there_without_being_loaded() -> None:
-    maps = library().maps("", "http://hl7.org/fhir/administrative-gender")
+    maps = library().maps("http://hl7.org/fhir/administrative-gender")
     found = translate(
         maps, Ask("http://hl7.org/fhir/administrative-gender", "female"), lambda url: None
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -345,3 +346,10 @@ def test_the_standard_s_file_holds_no_codes_of_loinc_or_snomed() -> None:
         for part in (*compose.get("include", ()), *compose.get("exclude", ())):
             if part.get("system") in {"http://loinc.org", "http://snomed.info/sct"}:
                 assert "concept" not in part, entry.url
+
+
+def test_definitions_may_be_opened_by_several_threads_at_once() -> None:
+    urls = [one.url for one in terms.entries() if one.kind == "ValueSet" and not one.owner][:400]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda url: terms.read("ValueSet", url), urls * 5))
+    assert [one["url"] for one in found if one] == urls * 5

@@ -78,3 +78,44 @@ def test_the_index_finds_what_looking_at_every_concept_finds(
         )
 
     assert sorted(Words(rows).find(asked)) == [n for n, row in enumerate(rows) if fits(row)]
+
+
+def plain_rank(
+    row: int, rows: list[tuple[str, str, list[str]]], asked: str
+) -> tuple[int, int, int]:
+    """The order in plain words: which group a concept is in, then the shorter name."""
+    code, display, others = rows[row]
+    first = fold(display)
+    more = [fold(one) for one in others if one != display]
+    everything = " | ".join([first, *more])
+    single = re.fullmatch(r"\w+", asked)
+    tests = [
+        fold(code) == asked,
+        fold(code).startswith(asked),
+        first == asked,
+        first.startswith(asked),
+        asked in more,
+        any(one.startswith(asked) for one in more),
+        any(word.startswith(asked) for word in re.findall(r"\w+", first))
+        if single
+        else f" {asked}" in f" {first}",
+        bool(single) or f" {asked}" in f" {everything}",
+        True,
+    ]
+    return tests.index(True), len(first), row
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=st.lists(st.tuples(TEXT, TEXT, st.lists(TEXT, max_size=2)), max_size=6),
+    asked=st.text(alphabet="abde .-", max_size=5),
+)
+def test_the_fast_order_is_the_plain_one(
+    rows: list[tuple[str, str, list[str]]], asked: str
+) -> None:
+    words = Words(rows)
+    found = words.matches(asked) or set()
+    folded = fold(asked)
+    if folded != " ".join(asked.lower().split()):
+        return
+    assert words.find(asked) == sorted(found, key=lambda row: plain_rank(row, rows, folded))

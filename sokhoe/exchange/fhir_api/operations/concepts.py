@@ -42,18 +42,19 @@ def translate(call: OperationCall) -> dict[str, Any]:
     arguments = call.arguments
     shelf = terms.library(call)
     codings = _to_translate(arguments)
-    resource, _ = terms.definition(call, shelf, "ConceptMap", "conceptMap")
+    resource, canonical = terms.definition(call, shelf, "ConceptMap", "conceptMap")
+    named = shelf.map(canonical) if canonical else None
+    if named is None and resource is not None:
+        named = terminology.Map(resource)
     backwards = arguments.flag("reverse")
     depends = tuple(_depends(arguments))
     good, message, matches = False, "", []
     for coding in codings:
         maps = (
-            [resource]
-            if resource is not None
+            [named]
+            if named is not None
             else [
-                one
-                for one in shelf.maps("", coding.system, into=backwards)
-                if _between(one, arguments)
+                one for one in shelf.maps(coding.system, into=backwards) if _between(one, arguments)
             ]
         )
         ask = terminology.Ask(
@@ -63,21 +64,17 @@ def translate(call: OperationCall) -> dict[str, Any]:
             reverse=backwards,
             depends=depends,
         )
-        found = terminology.translate(maps, ask, lambda url: shelf.definition("ConceptMap", url))
+        found = terminology.translate(maps, ask, shelf.map)
         good = good or found[0]
         message = message or found[1]
         matches += found[2]
     return terminology.answer(good, "" if good else message, matches)
 
 
-def _between(one: Any, arguments: Arguments) -> bool:
+def _between(one: terminology.Map, arguments: Arguments) -> bool:
     """Whether a map is between the value sets that `source` and `target` name, if they do."""
-    for name in ("source", "target"):
-        wanted = arguments.text(name).partition("|")[0]
-        said = str(one.get(f"{name}Canonical") or one.get(f"{name}Uri") or "").partition("|")[0]
-        if wanted and wanted != said:
-            return False
-    return True
+    source, target = (arguments.text(name).partition("|")[0] for name in ("source", "target"))
+    return source in {"", one.source} and target in {"", one.target}
 
 
 def _to_translate(arguments: Arguments) -> list[terminology.Coding]:

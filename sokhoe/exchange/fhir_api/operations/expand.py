@@ -58,6 +58,8 @@ def expand(call: OperationCall) -> dict[str, Any]:
             (name, getattr(arguments, kind)(name)) for name, kind in _REPEATED if name in arguments
         ),
     )
+    if wish.definition and canonical:
+        resource = shelf.definition("ValueSet", canonical) or resource
     return terminology.expand(resource, members, wish, clock.iso(clock.now()))
 
 

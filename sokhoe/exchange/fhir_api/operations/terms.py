@@ -98,7 +98,8 @@ def definition(
     call: OperationCall, shelf: terminology.Library, kind: str, sent: str
 ) -> tuple[Mapping[str, Any] | None, str]:
     """(what is asked about, the canonical name it was asked for by): `sent` is the parameter in
-    which the resource itself may come; (None, "") where nothing was named."""
+    which the resource itself may come; (None, "") where nothing was named. What was asked for by
+    name is only a head: it need not be opened again each time."""
     arguments = call.arguments
     resource = arguments.object(sent)
     if resource is not None:
@@ -111,11 +112,19 @@ def definition(
         return None, ""
     version = arguments.text(f"{sent}Version") or arguments.text("version")
     canonical = f"{url}|{version}" if version and "|" not in url else url
-    known = shelf.definition(kind, canonical)
+    known = _known(shelf, kind, canonical)
     if known is None:
         why = shelf.why_not(canonical.partition("|")[0])
         raise terminology.not_here(_WORDS[kind], canonical, why)
     return known, canonical
+
+
+def _known(shelf: terminology.Library, kind: str, canonical: str) -> Mapping[str, Any] | None:
+    if kind == "ValueSet":
+        return shelf.head(canonical)
+    url, _, version = canonical.partition("|")
+    here = shelf.system(url, version) if kind == "CodeSystem" else shelf.map(canonical)
+    return None if here is None else {"url": url}
 
 
 _WORDS = {"CodeSystem": "code system", "ValueSet": "value set", "ConceptMap": "concept map"}
