@@ -98,7 +98,7 @@ def test_if_match_guards_against_overwriting(api: TestClient) -> None:
         ("GET", "/fhir/Patient/none", None, 404),
         ("GET", "/fhir/Patient?nmae=x", None, 400),
         ("GET", "/fhir/Patient?birthdate=1961-13-40", None, 400),
-        ("PATCH", "/fhir/Patient/1", b"[]", 415),
+        ("PATCH", "/fhir/Patient/1", b"[]", 400),
         ("POST", "/fhir/Patient", b"{", 400),
         ("POST", "/fhir/Patient", b"[]", 400),
         ("POST", "/fhir/Patient", b'{"resourceType":"Observation"}', 400),
