@@ -19,6 +19,7 @@ from sokhoe.store.bodies import Packed, Packer
 from sokhoe.store.shapes import Change, Entry, Keep, Put, Receipt, Still, Version
 
 Name = tuple[str, str]  # type, id
+MARK = "mark"  # the drawer in which followers keep how far they have come
 Drawer = tuple[str, str]  # kind, key
 
 TYPE_CODES = {name: number for number, name in enumerate(search.searchable_types(), 1)}
@@ -60,9 +61,12 @@ class Work:
     done: bool = False
 
     @property
-    def only_audit(self) -> bool:
-        """A power cut may take back the last second of these, but of nothing else."""
-        return not self.changes and not self.keeps and not self.seal
+    def may_be_repeated(self) -> bool:
+        """A power cut may take back the last second of these, but of nothing else: lines of reads,
+        and how far a follower has come (it does that stretch again, as after any crash)."""
+        if self.changes or self.seal:
+            return False
+        return all(keep.kind == MARK for keep in self.keeps)
 
 
 @dataclass(frozen=True, slots=True)

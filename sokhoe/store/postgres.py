@@ -57,6 +57,11 @@ _STANDING = (
     "AS u(self, type, id) CROSS JOIN LATERAL (SELECT * FROM res WHERE res.self=u.self "
     "ORDER BY res.version DESC LIMIT 1) r WHERE r.type=u.type AND r.id=u.id"
 )
+_HEADS = (
+    "UPDATE head SET seq=u.seq, hash=u.hash, at=u.at "
+    "FROM unnest(?::bigint[], ?::bytea[], ?::bigint[], ?::text[]) AS u(seq, hash, at, kind) "
+    "WHERE head.kind=u.kind"
+)
 # The hashes that many records have, and in which part of them they are.
 _COMMON = (
     "SELECT c.reltuples::bigint, s.most_common_elems::text::bigint[], s.most_common_elem_freqs "
@@ -229,7 +234,8 @@ class PostgresStore(SqlStore, PostgresSoon):
         return {(one.version.type, one.version.id): one for one in stands}
 
     def _write(self, plan: Plan) -> None:
-        self._many("UPDATE head SET seq=?, hash=?, at=? WHERE kind=?", rows.head_rows(plan.heads))
+        columns = zip(*rows.head_rows(plan.heads), strict=True)
+        _run(self._writer, _HEADS, tuple(list(column) for column in columns))
         if plan.versions:
             self._write_versions(plan)
         self._copy("audit(seq, at, hash, body)", map(binary.line, rows.audit_rows(plan)))

@@ -176,7 +176,7 @@ class SqlStore(Reading):
         return error
 
     def _write_group(self, works: Sequence[Work]) -> None:
-        durable = not all(work.only_audit for work in works)
+        durable = not all(work.may_be_repeated for work in works)
         outcomes: list[Receipt | SokhoeError] = []
         shapes: set[tuple[str, int]] = set()
         with self._transaction(durable=durable) as read:

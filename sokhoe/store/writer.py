@@ -7,11 +7,16 @@ caller pays for no thread switch, and 64 callers share one fsync.
     caller A   prepare ── tray ── turn: begin, plan A B C, write, fsync ── return
     caller B        prepare ── tray ──────────── waits ─────────────────── return
     caller C             prepare ── tray ─────── waits ─────────────────── return
+
+In a crowd (the last group had several commits) whoever has the turn lets the others arrive first,
+as long as they keep coming: they are at work meanwhile, so nothing stands still, and 64 callers
+share one fsync between nine and more where they shared it between four or five.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +26,9 @@ from sokhoe.store.planning import Work
 
 MOST_WORKS = 512
 MOST_CHANGES = 4_000
+CROWD = 4  # so many commits in the last group make it worth waiting
+PATIENCE = 0.02  # seconds at most
+LULL = 0.003  # seconds in which nobody came
 
 
 class Tray:
@@ -30,11 +38,14 @@ class Tray:
         self._write = write
         self._waiting: deque[Work] = deque()
         self._turn = threading.Lock()
+        self._crowd = 0
 
     def put(self, work: Work) -> None:
         """Return when the work is on disk; raise what refused it."""
         self._waiting.append(work)
         with self._turn:
+            if not work.done and self._crowd >= CROWD:
+                self._gather()
             while not work.done:
                 self._do(self._group())
         if work.error is not None:
@@ -46,8 +57,15 @@ class Tray:
         with self._turn:
             yield
 
+    def _gather(self) -> None:
+        until, seen = time.monotonic() + PATIENCE, 0
+        while seen < len(self._waiting) < MOST_WORKS and time.monotonic() < until:
+            seen = len(self._waiting)
+            time.sleep(LULL)
+
     def _do(self, group: list[Work]) -> None:
         """Whatever ends the writing, an interrupt too, nobody of the group may wait for ever."""
+        self._crowd = sum(1 for work in group if work.changes)
         try:
             self._write(group)
         finally:
