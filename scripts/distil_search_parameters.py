@@ -176,7 +176,7 @@ def parameters(defs: Definitions, folder: Path) -> dict[str, list[dict[str, Any]
         entry["resource"]
         for entry in json.loads((folder / "search-parameters.json").read_text())["entry"]
     ]
-    codes = {one["url"]: one["code"] for one in listed}
+    known = {one["url"]: one for one in listed}
     for one in listed:
         if one["code"] in LEFT_OUT:
             continue
@@ -198,11 +198,31 @@ def parameters(defs: Definitions, folder: Path) -> dict[str, list[dict[str, Any]
                 if one.get("target"):
                     row["target"] = sorted(one["target"])
                 if row["kind"] == "composite":
-                    row["components"] = [codes[c["definition"]] for c in one["component"]]
+                    row["components"] = components(one, known)
                 if one["code"] in table[name] and table[name][one["code"]] != row:
                     print(f"defined twice: {name}.{one['code']}")
                 table[name].setdefault(one["code"], row)
     return {name: [rows[code] for code in sorted(rows)] for name, rows in table.items()}
+
+
+def components(one: dict[str, Any], known: dict[str, dict[str, Any]]) -> list[str]:
+    """The codes of a composite's components, in their order. What counts is the expression: R4's
+    DocumentReference.relationship has `code` and `target`, but their definitions exchanged."""
+    defined = [known[part["definition"]] for part in one["component"]]
+    found = []
+    for part, own in zip(one["component"], defined, strict=True):
+        ends = {
+            f"{base}.{branch.removesuffix(')')}".replace(".as(", " as ")
+            for base in branches(one["expression"])
+            for branch in branches(part["expression"])
+        }
+        fitting = [
+            other
+            for other in defined
+            if {b.strip("()") for b in branches(other["expression"])} & ends
+        ]
+        found.append((own if own in fitting or not fitting else fitting[0])["code"])
+    return found
 
 
 def main_dates(rows: list[dict[str, Any]], name: str) -> list[str]:

@@ -66,9 +66,7 @@ class Search:
         if query.summary == "count":
             return Page((), total=total)
         self.count(query.type, query.where, alone=True)
-        found = self._found(query, place.last if place else None, late)
-        more = len(found) > query.count
-        found = found[: query.count]
+        found, more = self._found(query, place.last if place else None, late)
         versions = self.versions([one.pk for one in found])
         matches = tuple(versions[one.pk] for one in found if one.pk in versions)
         following = None
@@ -85,40 +83,48 @@ class Search:
 
     def _found(
         self, query: search.Query, last: ordering.Found | None, late: Sequence[walking.Late]
-    ) -> list[ordering.Found]:
-        """One more than the page holds, those in their order that were changed meanwhile too."""
+    ) -> tuple[list[ordering.Found], bool]:
+        """What the page holds, those in their order that were changed meanwhile too; and whether
+        there may be more."""
         behind = None if last is None else ordering.rank(query, last)
-        more = [one.found(query) for one in late]
+        changed = [one.found(query) for one in late]
         if behind is not None:
-            more = [one for one in more if behind < ordering.rank(query, one)]
+            changed = [one for one in changed if behind < ordering.rank(query, one)]
+        more = False
         if query.then or query.sort.by == "word":
             found = walking.in_order(self, query, behind)
         else:
-            found = self._walked(query, last)
-        if more:
-            found = sorted([*found, *more], key=lambda one: ordering.rank(query, one))
-        return found[: query.count + 1]
+            found, more = self._walked(query, last)
+        if changed:
+            found = sorted([*found, *changed], key=lambda one: ordering.rank(query, one))
+        return found[: query.count], more or len(found) > query.count
 
-    def _walked(self, query: search.Query, last: ordering.Found | None) -> list[ordering.Found]:
-        """Along the order, until the page is full. What must be looked up in the records is looked
-        up on the way, so that a common word fills a page soon among any number of records."""
+    def _walked(
+        self, query: search.Query, last: ordering.Found | None
+    ) -> tuple[list[ordering.Found], bool]:
+        """Along the order, one more than the page holds. What must be looked up in the records is
+        looked up on the way, so that a common word fills a page soon among any number of records:
+        True when the page is full, but nobody looked whether there is another match."""
         scans = [one for one in query.where if isinstance(one, search.Scan)]
         if not scans:
-            return self._next(query, last, query.count + 1)
+            return self._next(query, last, query.count + 1), False
         query = replace(query, where=tuple(one for one in query.where if one not in scans))
         found: list[ordering.Found] = []
-        size, looked = max(100, 2 * query.count), 0
+        size, left = max(100, 2 * query.count), bounds.MOST_SCANNED
         while len(found) <= query.count:
-            batch = self._next(query, last, size)
-            looked += len(batch)
-            if looked > bounds.MOST_SCANNED:
+            size = min(size, left)
+            if not size and len(found) < query.count:
                 raise bounds.too_many(scans[0].param, bounds.MOST_SCANNED)
+            if not size:
+                return found, True
+            ahead = self._next(query, last, size + 1)
+            batch = ahead[:size]
             versions = self.versions([one.pk for one in batch])
             found += [one for one in batch if resolving.passes(scans, versions[one.pk])]
-            if len(batch) < size:
+            if len(ahead) <= size:
                 break
-            last, size = batch[-1], min(2 * size, bounds.AT_ONCE)
-        return found
+            last, size, left = batch[-1], min(2 * size, bounds.AT_ONCE), left - size
+        return found, False
 
     def _next(
         self, query: search.Query, last: ordering.Found | None, limit: int

@@ -325,6 +325,44 @@ def test_what_would_be_looked_up_in_too_many_records_is_refused(
     assert refs(store, "Observation", ("_sort", "status"), ("_id", "3")) == ["Observation/3"]
 
 
+def test_a_page_that_is_full_is_given_however_many_records_are_left_to_look_at(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MOST_SCANNED", 5)
+    changes = [Put(an_observation(f"{n}", at=f"2024-05-0{9 - n}")) for n in range(9)]
+    for n in (0, 3, 4, 8):
+        changes[n].resource["note"] = [{"text": "khám lại"}]
+    store.commit(changes, author="me")
+    query = parse_query("Observation", [("_content", "lai"), ("_count", "3")])
+    page = store.search(query)
+    assert [one.id for one in page.versions] == ["0", "3", "4"]
+    assert page.next is not None
+    rest = store.search(replace(query, cursor=page.next))
+    assert [one.id for one in rest.versions] == ["8"]
+    assert rest.next is None
+    with pytest.raises(Unsupported):
+        store.search(replace(query, count=4))
+    # as many as may be looked at, and none behind them
+    monkeypatch.setattr(bounds, "MOST_SCANNED", 9)
+    page = store.search(replace(query, count=5))
+    assert [one.id for one in page.versions] == ["0", "3", "4", "8"]
+    assert page.next is None
+
+
+def test_the_living_are_not_missing_whether_they_died(store: Store) -> None:
+    store.commit(
+        [
+            Put(a_patient("alive")),
+            Put(a_patient("plainly", deceasedBoolean=False)),
+            Put(a_patient("dead", deceasedDateTime="2024")),
+        ],
+        author="me",
+    )
+    assert refs(store, "Patient", ("deceased:missing", "true")) == []
+    assert len(refs(store, "Patient", ("deceased:missing", "false"))) == 3
+    assert len(refs(store, "Patient", ("deceased", "false"))) == 2
+
+
 # --- scope ----------------------------------------------------------------------------------
 
 HERS = Scope(patients=frozenset({"Patient/hers"}), open=frozenset({"Organization"}))

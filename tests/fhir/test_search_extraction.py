@@ -209,7 +209,8 @@ def plainly(resource: dict[str, Any]) -> leaves.Rows:
     for param in search_parameters(type).values():
         if param.code in compiled.NOT_WALKED:
             continue
-        if len(param.stored) == 1 and any(values_of(param, resource)):
+        exists = any(path.endswith(":exists") for path in param.paths)
+        if len(param.stored) == 1 and (exists or any(values_of(param, resource))):
             rows.seen |= param.present
         if param.stored != (param.code,):
             continue

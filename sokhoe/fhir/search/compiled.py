@@ -80,7 +80,8 @@ def walk(type: str, patients_only: bool = False) -> Walk:
             for step in steps.split(".") if steps else ():
                 node = node.steps.setdefault(step, _Node())
             if not patients_only and len(one.stored) == 1:
-                _shape(node, one.present, end)
+                # whether something exists is always known, so the parameter is never missing
+                _shape(root if end == "exists" else node, one.present, end)
             called = _leaf(type, one.code, one.type, path)
             if one.stored != (one.code,) or called is None:
                 continue
