@@ -2,7 +2,8 @@
 
 Read the table `PERMITS` top to bottom: what is not in it is refused. `within` names a small
 function that turns the actor into a `Scope`, and the scope goes into the SQL of the store, so
-that no include, count, page link or history can show more than a plain read would.
+that no include, chain, count, page link or history can show more than a plain read would: besides
+the people it names every type with which the same may be done.
 
 Why staff see everything in a station: a station's memory holds only the people of that station
 (house, §6 "scope"), and care must not wait for a permission. Consent narrows this later in the
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from sokhoe.errors import Forbidden
 from sokhoe.fhir import TYPES
@@ -150,35 +152,54 @@ def scope_deeds(scope: str) -> tuple[str, frozenset[Deed]] | None:
     return match["type"], deeds
 
 
-def _software(actor: Actor, deed: Deed, type: str) -> bool:
-    for scope in actor.scopes:
-        granted = scope_deeds(scope)
-        # The audit is for people with that office and for citizens, never by a wildcard.
-        if granted and deed in granted[1]:
-            if granted[0] == type:
-                return True
-            if granted[0] == "*" and type not in AUDIT:
-                return True
-    return False
+@lru_cache(maxsize=1024)
+def _software(scopes: tuple[str, ...], deed: Deed) -> frozenset[str]:
+    """The types with which software that was granted these scopes may do this."""
+    found: set[str] = set()
+    for type, deeds in filter(None, map(scope_deeds, scopes)):
+        if deed in deeds:
+            # The audit is for people with that office and for citizens, never by a wildcard.
+            found |= TYPES - AUDIT if type == "*" else {type}
+    return frozenset(found)
 
 
-def _machine(actor: Actor, deed: Deed, type: str) -> bool:
-    return any(deed in deeds and type in types for deeds, types in MACHINES.get(actor.room, ()))
+@lru_cache(maxsize=256)
+def _machine(room: str, deed: Deed) -> frozenset[str]:
+    return frozenset().union(*(types for deeds, types in MACHINES.get(room, ()) if deed in deeds))
+
+
+@lru_cache(maxsize=256)
+def _staff(permit: Permit, purpose: Purpose, deed: Deed) -> frozenset[str]:
+    """The types with which this role may do this within the same bounds."""
+    alike = (
+        one.types
+        for one in PERMITS
+        if (one.role, one.within) == (permit.role, permit.within)
+        and deed in one.deeds
+        and purpose in one.purposes
+    )
+    return frozenset().union(*alike)
 
 
 def allow(actor: Actor, purpose: Purpose, deed: Deed, type: str, links: Links) -> Scope:
-    """The bounds within which the actor may do this; raises Forbidden saying what is missing."""
+    """The bounds within which the actor may do this; raises Forbidden saying what is missing.
+
+    `Scope.types` are all types with which he may do it, so that a search for this one does not
+    look into, nor bring along, what a search of its own would refuse.
+    """
     if actor.role is Role.SOFTWARE:
-        if _software(actor, deed, type):
-            return EVERYTHING
+        types = _software(actor.scopes, deed)
+        if type in types:
+            return Scope(types=types)
         raise Forbidden(
             f"This client may not {deed} {type}.",
             hint=f"Ask the province for the scope system/{type}.{'rs' if deed in READ else 'cud'}.",
             slug="scope-missing",
         )
     if actor.role is Role.MACHINE:
-        if _machine(actor, deed, type):
-            return EVERYTHING
+        types = _machine(actor.room, deed)
+        if type in types:
+            return Scope(types=types)
         raise Forbidden(f"The room {actor.room} may not {deed} {type}.", slug="machine-refused")
     for permit in PERMITS:
         if (
@@ -187,7 +208,8 @@ def allow(actor: Actor, purpose: Purpose, deed: Deed, type: str, links: Links) -
             and type in permit.types
             and purpose in permit.purposes
         ):
-            return permit.within(actor, links)
+            types = _staff(permit, purpose, deed)
+            return replace(permit.within(actor, links), types=types)
     raise Forbidden(
         f"As {actor.role} you may not {deed} {type}.",
         hint="If your work needs it, ask the head of your facility for another role.",

@@ -19,7 +19,7 @@ from typing import Any
 from sokhoe import clock
 from sokhoe.clock import Instant
 from sokhoe.errors import Forbidden, Gone, Invalid, NotFound
-from sokhoe.fhir import TYPES, compartments, parse_query, terminology, validate
+from sokhoe.fhir import TYPES, Query, compartments, parse_query, terminology, validate
 from sokhoe.store import (
     Change,
     Choice,
@@ -40,7 +40,7 @@ from sokhoe.store import (
     Swept,
     Version,
 )
-from sokhoe.trust import audit, exporting
+from sokhoe.trust import audit, chains, exporting
 from sokhoe.trust.actors import Actor, Purpose, Role
 from sokhoe.trust.codes import Codes
 from sokhoe.trust.exporting import Bounds
@@ -114,6 +114,7 @@ class Session:
         if type == "AuditEvent":
             return self._search_audit(asked, cursor, scope, text)
         query = parse_query(type, asked, lenient=lenient, expander=Codes(self))
+        self._check_chains(query, scope, text)
         if cursor is not None:
             query = replace(query, cursor=self._open(cursor, text))
         page = self._store.search(query, scope)
@@ -314,7 +315,13 @@ class Session:
             queries.append(parse_query(type, pairs, expander=Codes(self)))
         may = self.exportable([type for type, _ in filters])
         text = " ".join(f"{type}?" + "&".join(map("=".join, pairs)) for type, pairs in filters)
-        found = self._store.choose(queries, Scope(may.patients, may.types, may.open))
+        scope = Scope(may.patients, may.types, may.open)
+        for query in queries:
+            # a chain may go through what is not among the types of this export
+            types = self._allow(Deed.SEARCH, query.type, query.type).types
+            scope = replace(scope, types=types)
+            self._check_chains(query, scope, text)
+        found = self._store.choose(queries, scope)
         self._record("E", (), (), query=text, note=f"{audit.EXPORT}{job}")
         return found
 
@@ -448,6 +455,14 @@ class Session:
             return allow(self.actor, self.purpose, deed, type, self._links)
         except Forbidden:
             self._record("E" if deed is Deed.SEARCH else "R", (what,), (), outcome="4")
+            raise
+
+    def _check_chains(self, query: Query, scope: Scope, text: str) -> None:
+        """Refuse a search that looks into what may not be searched. Raises Forbidden."""
+        try:
+            chains.check(query, scope.types)
+        except Forbidden:
+            self._record("E", (query.type,), (), outcome="4", query=text)
             raise
 
     def _scopes(self, deed: Deed, types: Iterable[str]) -> dict[str, Scope]:
