@@ -72,6 +72,7 @@ def routes() -> list[Endpoint]:
         ),
         endpoint("/fhir/{type}/{id}/_history", {"GET": later(verbs.history)}),
         endpoint("/fhir/{type}/{id}/_history/{version}", {"GET": verbs.vread}),
+        endpoint("/fhir/{nothing:path}", {}),
     ]
 
 

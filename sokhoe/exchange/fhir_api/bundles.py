@@ -23,7 +23,7 @@ from starlette.routing import Match
 
 from sokhoe import clock
 from sokhoe.errors import Conflict, Invalid, NotFound, SokhoeError, Unsupported
-from sokhoe.exchange.fhir_api.calls import Call, Endpoint, answer, etag
+from sokhoe.exchange.fhir_api.calls import Call, Endpoint, answer, check_id, etag
 from sokhoe.exchange.fhir_api.deciding import (
     Decision,
     Done,
@@ -39,6 +39,7 @@ from sokhoe.exchange.fhir_api.deciding import (
     only,
     pairs_of,
 )
+from sokhoe.exchange.fhir_api.reception import check_path
 from sokhoe.exchange.fhir_api.renaming import rename
 from sokhoe.exchange.fhir_api.writing import patch_of, told
 from sokhoe.fhir import TYPES, apply_fhirpath_patch, decode, encode
@@ -461,9 +462,11 @@ def _asked(call: Call, step: Step) -> Response:
         "headers": headers,
         "path_params": {},
     }
+    check_path(step.path)
     for route in _routes():
         match, found = route.matches(scope)
         if match is Match.FULL and "GET" in route.handlers:
+            check_id(found["path_params"])
             request = Request({**scope, **found})
             return route.handlers["GET"](Call(request, b"", call.session))
     raise NotFound(f"There is nothing at /fhir/{step.path}.", location=f"{step.place}.request.url")

@@ -7,25 +7,28 @@ HTTP rules: hl7.org/fhir/R4/http.html
 from __future__ import annotations
 
 import logging
+import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from sokhoe import clock
-from sokhoe.errors import Busy, Invalid, SignIn, SokhoeError, Unsupported
-from sokhoe.exchange.fhir_api.negotiation import JSON, Form, body_of, formed, wanted
+from sokhoe.errors import Busy, Invalid, NotFound, SignIn, SokhoeError, Unsupported
+from sokhoe.exchange.fhir_api.negotiation import JSON, Form, formed, resource_of, wanted
+from sokhoe.exchange.fhir_api.reception import check_path, media_of, pairs_of, unpacked
 from sokhoe.fhir import encode
 from sokhoe.trust import Session, Version
 from sokhoe.web import Site, address_of, read_body
 
 log = logging.getLogger("sokhoe.exchange")
+ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 
 
 class Call:
@@ -60,11 +63,8 @@ class Call:
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """Parameters of the URL without those that only choose the format."""
-        return [
-            (name, value)
-            for name, value in self.request.query_params.multi_items()
-            if name not in {"_format", "_pretty"}
-        ]
+        found = pairs_of(self.request.scope["query_string"])
+        return [pair for pair in found if pair[0] not in {"_format", "_pretty"}]
 
     @property
     def lenient(self) -> bool:
@@ -72,7 +72,12 @@ class Call:
 
     def resource(self) -> dict[str, Any]:
         """The body as a resource. Raises Invalid."""
-        return body_of(self.request, self.body)
+        return resource_of(self.media, self.body)
+
+    @property
+    def media(self) -> str:
+        """The media type of the body. Raises Unsupported (415)."""
+        return media_of(self.request)
 
 
 Handler = Callable[[Call], Response]
@@ -96,34 +101,53 @@ def endpoint(
             form = wanted(request, accepts)
             return await carried(request, form)
         except SokhoeError as error:
-            return formed(failure(error), form, pretty=False)
+            return formed(failure(error, allow), form, pretty=False)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there any more to read it
         except Exception:
             log.exception("%s failed", path)
             return failure(SokhoeError("Something went wrong on our side.", slug="failure"))
 
     async def carried(request: Request, form: Form) -> Response:
         site: Site = request.app.state.site
+        check_path(request.url.path)
+        if not handlers:
+            raise NotFound(f"There is nothing at {request.url.path[:200]}.", slug="no-page")
         method = "GET" if request.method == "HEAD" else request.method
+        if method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": allow})
         handler = handlers.get(method)
         if handler is None:
             raise Unsupported(
-                f"{request.method} is not supported here.",
-                hint="Supported: " + ", ".join(sorted(handlers)),
+                f"{request.method[:20]} is not supported here.",
+                hint=f"Supported: {allow}",
                 slug="method",
                 status=405,
             )
-        body = await read_body(request, site.settings.max_body_bytes)
+        if method == "GET":
+            check_id(request.path_params)
+        most = site.settings.max_body_bytes
+        packed = await read_body(request, most)
         pretty = request.query_params.get("_pretty") == "true"
 
         def carried_out() -> Response:
+            body = unpacked(request.headers.get("content-encoding", ""), packed, most)
             return formed(handler(Call(request, body)), form, pretty=pretty)
 
         return await run_in_threadpool(carried_out)
 
-    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-    route = Endpoint(path, answer, methods=methods)
+    also = {"HEAD"} if "GET" in handlers else set()
+    allow = ", ".join(sorted({*handlers, *also, "OPTIONS"}))
+    route = Endpoint(path, answer)
+    route.methods = set()  # all: what is refused is refused with an OperationOutcome
     route.handlers = handlers
     return route
+
+
+def check_id(path: Mapping[str, str]) -> None:
+    """What cannot be an id is not looked for: a database may refuse it. Raises NotFound."""
+    if not ID.match(path.get("id", "any")):
+        raise NotFound(f"{path['id'][:80]!r} cannot be the id of anything.")
 
 
 def _prefer(header: str) -> dict[str, str]:
@@ -133,9 +157,11 @@ def _prefer(header: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in parts if name}
 
 
-def failure(error: SokhoeError) -> Response:
-    """An error as an OperationOutcome."""
+def failure(error: SokhoeError, allow: str = "") -> Response:
+    """An error as an OperationOutcome. `allow`: the methods that are known at this address."""
     headers = {}
+    if error.status == 405:
+        headers["Allow"] = allow
     if isinstance(error, Busy):
         headers["Retry-After"] = "10"
     if isinstance(error, SignIn):

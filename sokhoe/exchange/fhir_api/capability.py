@@ -147,7 +147,7 @@ def _resource(type: str, conditional_delete: str) -> dict[str, Any]:
         "readHistory": True,
         "updateCreate": True,
         "conditionalCreate": True,
-        "conditionalRead": "not-supported",
+        "conditionalRead": "full-support",
         "conditionalUpdate": True,
         "conditionalDelete": conditional_delete,
         "searchInclude": [

@@ -18,13 +18,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl
 
 from sokhoe.errors import Conflict, Forbidden, Gone, Invalid, NotFound
-from sokhoe.exchange.fhir_api.calls import new_id
+from sokhoe.exchange.fhir_api.calls import ID, new_id
+from sokhoe.exchange.fhir_api.reception import form_pairs
 from sokhoe.trust import Change, Delete, Put, Session, Still, Version
 
-ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}\Z")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 MOST_DELETED = 500  # by one conditional delete
 TRIES = 20  # of a decision that others overtake
@@ -231,11 +230,7 @@ def _commit(session: Session, decisions: Sequence[Decision]) -> list[Done]:
 
 def pairs_of(condition: str) -> list[tuple[str, str]]:
     """A query as pairs. Raises Invalid for an empty one, which would fit everything."""
-    text = condition.strip().lstrip("?")
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
-    except ValueError:
-        raise Invalid("The condition cannot be read.", slug="condition") from None
+    pairs = form_pairs(condition.strip().lstrip("?").encode())
     if not pairs:
         raise Invalid(
             "The condition is empty.",

@@ -15,13 +15,14 @@ import logging
 import re
 import zlib
 from functools import lru_cache
-from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sokhoe.errors import Invalid
 from sokhoe.exchange.fhir_api.calls import http_date
 from sokhoe.exchange.fhir_api.interactions import searchset
 from sokhoe.exchange.fhir_api.negotiation import JSON
+from sokhoe.exchange.fhir_api.reception import pairs_of, repeated
 from sokhoe.fhir import TYPES
 from sokhoe.trust import SoonSession, Version
 from sokhoe.web import Site
@@ -124,15 +125,20 @@ class Door:
     def _read(self, found: Version, asked: Asked, *, conditional: bool) -> Answer:
         tag = b'W/"%d"' % found.version
         headers = [(b"etag", tag), (b"last-modified", _date(found.at // 1_000_000))]
-        if conditional and asked.known and tag in [one.strip() for one in asked.known.split(b",")]:
-            return 304, headers, b""
+        if conditional and asked.known:
+            tags = [one.strip() for one in asked.known.split(b",")]
+            if tag in tags or b"*" in tags:
+                return 304, headers, b""
         return _whole(headers, found.body, asked)
 
     async def _search(
         self, session: SoonSession, type: str, query: bytes, asked: Asked
     ) -> Answer | None:
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-        if not pairs:
+        try:
+            pairs = pairs_of(query)
+        except Invalid:
+            return None
+        if not pairs or repeated(pairs):
             return None
         page = await session.search_soon(type, pairs)
         if page is None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -17,6 +18,7 @@ from sokhoe.exchange.fhir_api.calls import (
     etag,
     version_headers,
 )
+from sokhoe.exchange.fhir_api.reception import check_repeated, form_pairs
 from sokhoe.fhir import TYPES, encode, parse_query
 from sokhoe.fhir import search as searching
 from sokhoe.trust import Page, Version
@@ -37,10 +39,22 @@ def known_type(call: Call) -> str:
 def read(call: Call) -> Response:
     version = call.session.read(known_type(call), call.path["id"])
     headers = version_headers(call, version)
-    known = call.request.headers.get("if-none-match")
-    if known and etag(version) in {tag.strip() for tag in known.split(",")}:
+    if _known(call, version):
         return Response(status_code=304, headers=headers)
     return answer(version.body, headers=headers)
+
+
+def _known(call: Call, version: Version) -> bool:
+    """Whether the caller has this version already. If-None-Match counts before If-Modified-Since
+    (RFC 9110 §13.2.2); a date that is none is as good as not sent."""
+    tags = call.request.headers.get("if-none-match")
+    if tags is not None:
+        return bool({"*", etag(version)} & {tag.strip() for tag in tags.split(",")})
+    try:
+        since = parsedate_to_datetime(call.request.headers.get("if-modified-since", ""))
+        return version.at // 1_000_000 <= since.timestamp()
+    except (ValueError, OverflowError):
+        return False
 
 
 def vread(call: Call) -> Response:
@@ -61,22 +75,18 @@ def search(call: Call) -> Response:
 
 
 def search_by_post(call: Call) -> Response:
-    kind = call.request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
+    if call.media != "application/x-www-form-urlencoded":
         raise Unsupported(
             "A search by POST carries a form.",
             hint="Content-Type: application/x-www-form-urlencoded",
             slug="media-type",
             status=415,
         )
-    try:
-        form = parse_qsl(call.body.decode(), keep_blank_values=True)
-    except UnicodeDecodeError:
-        raise Invalid("The form is not UTF-8.", slug="encoding") from None
-    return _search(call, known_type(call), [*call.pairs, *form])
+    return _search(call, known_type(call), [*call.pairs, *form_pairs(call.body)])
 
 
 def _search(call: Call, type: str, pairs: list[tuple[str, str]]) -> Response:
+    check_repeated(pairs)
     page = call.session.search(type, pairs, lenient=call.lenient)
     shown = [pair for pair in pairs if pair[0] != "_cursor"]
     elements = _elements(type, shown, call.lenient)
@@ -173,6 +183,7 @@ def _history_arguments(call: Call) -> tuple[int | None, int, str | None]:
     since: int | None = None
     count = 50
     cursor: str | None = None
+    check_repeated(call.pairs)
     for name, value in call.pairs:
         if name == "_since":
             since = _instant(value)

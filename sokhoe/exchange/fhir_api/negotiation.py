@@ -86,11 +86,6 @@ def _weight(parameters: list[str]) -> float:
     return 1.0
 
 
-def body_of(request: Request, body: bytes) -> dict[str, Any]:
-    """The body as a resource. Raises Invalid, Unsupported (415)."""
-    return resource_of(request.headers.get("content-type", "").split(";")[0].strip().lower(), body)
-
-
 def is_fhir(kind: str) -> bool:
     """Whether a media type is one in which FHIR resources are sent."""
     return bool(kind) and kind in _BODIES

@@ -121,8 +121,7 @@ def _whole(value: Any) -> dict[str, Any]:
 
 
 def _patch(call: Call) -> Patch:
-    media = call.request.headers.get("content-type", "").split(";")[0].strip().lower()
-    return patch_of(media, call.body)
+    return patch_of(call.media, call.body)
 
 
 def _conditions(call: Call) -> tuple[str | None, str | None]:
