@@ -23,6 +23,13 @@ Answer = asyncio.Future[list[Row]]
 MOST_WAITING = 256  # more than so many questions are not laid on one connection
 
 
+_CANCELLED = b"57014"  # query_canceled, by statement_timeout
+
+
+class TooSlow(Exception):
+    """PostgreSQL ended a question that took longer than it may; the connection is as it was."""
+
+
 class Pipe:
     """Belongs to one event loop; `close` from there, or when the loop has ended."""
 
@@ -36,6 +43,7 @@ class Pipe:
         self._waiting: deque[Answer] = deque()
         self._rows: list[Row] | None = None
         self._error = ""
+        self._slow = False
         for name, text in statements.items():
             made = connection.prepare(name.encode(), text.encode())
             if made.status != pq.ExecStatus.COMMAND_OK:
@@ -50,7 +58,8 @@ class Pipe:
         return len(self._waiting) >= MOST_WAITING
 
     def ask(self, statement: str, values: Sequence[bytes]) -> Answer:
-        """The rows of a prepared statement. OperationalError when the connection is lost."""
+        """The rows of a prepared statement. OperationalError when the connection is lost, TooSlow
+        when it took longer than `statement_timeout`."""
         answer: Answer = self.loop.create_future()
         self._waiting.append(answer)
         try:
@@ -88,14 +97,18 @@ class Pipe:
         elif found.status == pq.ExecStatus.PIPELINE_SYNC:
             answer, rows = self._waiting.popleft(), self._rows
             self._rows = None
+            slow, self._slow = self._slow, False
             if answer.done():  # who asked has gone away
                 return
-            if rows is None:
+            if slow:
+                answer.set_exception(TooSlow())
+            elif rows is None:
                 answer.set_exception(OperationalError(self._error))
             else:
                 answer.set_result(rows)
         else:
             self._error = found.error_message.decode(errors="replace")
+            self._slow = found.error_field(pq.DiagnosticField.SQLSTATE) == _CANCELLED
 
     def _lose(self, error: OperationalError) -> None:
         waiting, self._waiting = self._waiting, deque()

@@ -21,7 +21,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from sokhoe.errors import Conflict, Unavailable
-from sokhoe.store import binary, planning, rows, schema, upgrading
+from sokhoe.store import binary, bounds, planning, rows, schema, upgrading
 from sokhoe.store.copying import TABLES, Fill, copy
 from sokhoe.store.indexing import Link
 from sokhoe.store.layout import dated, type_codes
@@ -193,11 +193,15 @@ class PostgresStore(SqlStore, PostgresSoon):
         return Common()
 
     @contextmanager
-    def _snapshot(self) -> Iterator[Reader]:
+    def _snapshot(self, seconds: float | None = None) -> Iterator[Reader]:
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
         with self._borrowed() as connection:
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            if seconds is None:
+                connection.execute(begin)
+            else:  # together, as one question to the server
+                connection.execute(f"{begin}; SET LOCAL {_timeout(seconds)}".encode())
             try:
-                yield _reader(connection)
+                yield _reader(connection, seconds)
             finally:
                 if not connection.closed:
                     connection.execute("COMMIT")
@@ -225,6 +229,19 @@ class PostgresStore(SqlStore, PostgresSoon):
             if not durable:  # PostgreSQL itself writes it out within three wal_writer_delay: 0.6 s
                 self._writer.execute("SET LOCAL synchronous_commit=off")
             yield _reader(self._writer)
+
+    @contextmanager
+    def _patient(self, read: Reader, seconds: float) -> Iterator[Reader]:
+        # a statement that is ended would spoil the work of everybody in this transaction
+        run = self._writer.execute
+        run(f"SAVEPOINT asking; SET LOCAL {_timeout(seconds)}".encode())
+        try:
+            yield _reader(self._writer, seconds)
+        except BaseException:
+            if not self._writer.closed:
+                run("ROLLBACK TO SAVEPOINT asking; RELEASE SAVEPOINT asking")
+            raise
+        run("SET LOCAL statement_timeout TO DEFAULT; RELEASE SAVEPOINT asking")
 
     def _standing(self, read: Reader, names: Names) -> dict[planning.Name, Standing]:
         if not names:
@@ -433,8 +450,22 @@ def _run(
     return connection.execute(_percent(text), args)
 
 
-def _reader(connection: Connection) -> Reader:
+def _timeout(seconds: float) -> str:
+    return f"statement_timeout={int(seconds * 1000)}"
+
+
+def _reader(connection: Connection, seconds: float | None = None) -> Reader:
+    """`seconds`: as the statements of the transaction are limited."""
+    over = None if seconds is None else bounds.Deadline(seconds)
+
     def read(text: str, args: tuple[Any, ...] = ()) -> Rows:
-        return _run(connection, text, args).fetchall()
+        if over is not None:
+            over.check()
+        try:
+            return _run(connection, text, args).fetchall()
+        except psycopg.errors.QueryCanceled:
+            if over is None:
+                raise
+            raise over.over() from None
 
     return read

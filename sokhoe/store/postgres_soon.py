@@ -23,8 +23,8 @@ from psycopg import OperationalError
 
 from sokhoe.errors import SokhoeError
 from sokhoe.fhir import search
-from sokhoe.store import soon
-from sokhoe.store.pipe import Pipe, Row
+from sokhoe.store import bounds, soon
+from sokhoe.store.pipe import Pipe, Row, TooSlow
 from sokhoe.store.planning import TYPE_CODES
 from sokhoe.store.searching import COLUMNS
 from sokhoe.store.shapes import Page, Version
@@ -82,6 +82,8 @@ class PostgresSoon:
                 rows = await pipe.ask("current", values)
             else:
                 rows = await pipe.ask("numbered", [*values, b"%d" % version])
+        except TooSlow:
+            return None
         except OperationalError as error:
             self._lost(error)
             return None
@@ -96,6 +98,8 @@ class PostgresSoon:
         values = [b"{%b}" % keys.encode(), b"%d" % asked.limit, b"%d" % (soon.WALKED + 1)]
         try:
             rows = await pipe.ask("by_date" if asked.by_date else "by_writing", values)
+        except TooSlow:
+            return None
         except OperationalError as error:
             self._lost(error)
             return None
@@ -163,6 +167,8 @@ class PostgresSoon:
     def _planned_once(self) -> psycopg.Connection[tuple[Any, ...]]:
         connection = self._connect()
         connection.execute("SET plan_cache_mode=force_generic_plan")
+        limit = int(bounds.MOST_SECONDS_SOON * 1000)
+        connection.execute(f"SET statement_timeout={limit}".encode())
         return connection
 
     def _lost(self, error: Exception) -> None:

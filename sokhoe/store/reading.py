@@ -11,7 +11,7 @@ from typing import Any
 
 from sokhoe.clock import Instant
 from sokhoe.fhir import Query, decode, search
-from sokhoe.store import around, bodies, chain, planning, sweeping, verifying
+from sokhoe.store import around, bodies, bounds, chain, planning, sweeping, verifying
 from sokhoe.store.bodies import Packer
 from sokhoe.store.pieces import joined, sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES
@@ -52,8 +52,9 @@ class Reading(ABC):
         """Make sure that every audit line written so far can be found."""
 
     @abstractmethod
-    def _snapshot(self) -> AbstractContextManager[Reader]:
-        """A reader for which the store stands still."""
+    def _snapshot(self, seconds: float | None = None) -> AbstractContextManager[Reader]:
+        """A reader for which the store stands still. `seconds`: so long it may be asked; then it
+        raises Unsupported (`too-costly`)."""
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -84,7 +85,7 @@ class Reading(ABC):
         return {version.ref: version for version in found}
 
     def search(self, query: Query, scope: Scope = EVERYTHING) -> Page:
-        with self._snapshot() as read:
+        with self._snapshot(bounds.MOST_SECONDS) as read:
             return Search.on(read, self.dialect, scope, self._version).page(query)
 
     def around(
@@ -101,7 +102,8 @@ class Reading(ABC):
         wanted = around.wanted(
             asking, roots, by, COLUMNS, since=since, after=after, count=count + 1
         )
-        found = [self._version(row) for row in self._read(wanted.text, wanted.args)]
+        with self._snapshot(bounds.MOST_SECONDS) as read:
+            found = [self._version(row) for row in read(wanted.text, wanted.args)]
         more = len(found) > count
         return Page(tuple(found[:count]), next=str(found[count - 1].seq) if more else None)
 
@@ -132,7 +134,8 @@ class Reading(ABC):
             joined(" AND ", tests),
             count + 1,
         )
-        rows = self._read(wanted.text, wanted.args)
+        with self._snapshot(bounds.MOST_SECONDS) as read:
+            rows = read(wanted.text, wanted.args)
         versions = tuple(self._version(row) for row in rows[:count])
         more = len(rows) > count and count > 0
         return Page(versions, next=str(versions[-1].seq) if more else None)
@@ -177,7 +180,7 @@ class Reading(ABC):
             return sweeping.sweep(read, self.dialect, self.packer, self._names, wanted, after)
 
     def choose(self, queries: Sequence[Query], scope: Scope = EVERYTHING) -> tuple[Point, Choice]:
-        with self._snapshot() as read:
+        with self._snapshot(bounds.MOST_SECONDS_CHOOSING) as read:
             searching = Search.on(read, self.dialect, scope, self._version)
             return sweeping.point(read, 0), sweeping.choose(searching, queries)
 

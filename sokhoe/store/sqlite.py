@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +28,7 @@ from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import COLUMNS, Reader, Rows
 from sokhoe.store.shapes import Scope
 from sokhoe.store.sqlgen import Asking
-from sokhoe.store.sqlite_soon import SqliteSoon
+from sokhoe.store.sqlite_soon import SqliteSoon, limited
 from sokhoe.store.sqlstore import PACKED_AGAIN, Names, SqlStore
 
 log = logging.getLogger("sokhoe.store")
@@ -156,11 +156,12 @@ class SqliteStore(SqlStore, SqliteSoon):
             return connection.execute(text, args).fetchall()
 
     @contextmanager
-    def _snapshot(self) -> Iterator[Reader]:
+    def _snapshot(self, seconds: float | None = None) -> Iterator[Reader]:
         with self._borrowed() as connection:
             connection.execute("BEGIN")
             try:
-                yield _reader(connection)
+                with limited(connection, seconds) as read:
+                    yield read
             finally:
                 connection.execute("COMMIT")
 
@@ -189,6 +190,9 @@ class SqliteStore(SqlStore, SqliteSoon):
             self._unsynced.clear()
         else:
             self._sync_soon()
+
+    def _patient(self, read: Reader, seconds: float) -> AbstractContextManager[Reader]:
+        return limited(self._writer, seconds)
 
     def _standing(self, read: Reader, names: Names) -> dict[planning.Name, Standing]:
         keys = list(names.values())

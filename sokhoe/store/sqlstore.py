@@ -17,7 +17,7 @@ from typing import Any
 
 from sokhoe.errors import Conflict, SokhoeError
 from sokhoe.fhir import IndexRows, decode, extract, search
-from sokhoe.store import bodies, carrying, chain, indexing, planning
+from sokhoe.store import bodies, bounds, carrying, chain, indexing, planning
 from sokhoe.store.folding import Folding, restored
 from sokhoe.store.planning import TYPE_CODES, Heads, Plan, Standing, Work
 from sokhoe.store.reading import Reading, kept_in
@@ -69,6 +69,10 @@ class SqlStore(Reading):
     def _transaction(self, *, durable: bool) -> AbstractContextManager[Reader]:
         """The one writing transaction: nobody else writes until it ends. Not durable: a power
         cut may take it back, and a durable one follows within a second."""
+
+    @abstractmethod
+    def _patient(self, read: Reader, seconds: float) -> AbstractContextManager[Reader]:
+        """The transaction's reader, ended after so many seconds: all wait for who writes."""
 
     @abstractmethod
     def _write(self, plan: Plan) -> None:
@@ -223,7 +227,8 @@ class SqlStore(Reading):
         """Ask a commit's conditions again, now that nobody else can write. Raises Conflict."""
         for still in stills:
             query = replace(still.query, count=len(still.refs) + 1)
-            page = Search.on(read, self.dialect, still.scope, self._version).page(query)
+            with self._patient(read, bounds.MOST_SECONDS) as patient:
+                page = Search.on(patient, self.dialect, still.scope, self._version).page(query)
             if {version.ref for version in page.versions} != still.refs:
                 raise Conflict(
                     f"What {query.type}?{query.text} finds has changed in between.",
