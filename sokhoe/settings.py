@@ -54,6 +54,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("citizen_idle_minutes", 15, "minutes after which an unused sign-in of a citizen ends"),
     Setting("session_hours", 12, "hours after which every sign-in ends"),
     Setting("token_minutes", 60, "life of an access token for software, in minutes"),
+    Setting(
+        "key_hosts",
+        "",
+        "hosts where clients may publish their keys (jwks_uri), by comma; *: any public",
+    ),
     Setting("gateway_token_seconds", 10800, "life of a gateway token, in seconds"),
     Setting("max_body_bytes", 52_428_800, "largest request body that is read"),
     Setting("conditional_delete", "single", "FHIR DELETE Type?query: no, single or multiple"),

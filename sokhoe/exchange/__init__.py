@@ -17,7 +17,7 @@ from sokhoe.web import Site
 
 
 def routes(site: Site) -> list[BaseRoute]:
-    return [*subscriptions.routes(), *fhir_api.routes(), *oauth.routes()]
+    return [*subscriptions.routes(), *oauth.routes(), *fhir_api.routes()]
 
 
 def middleware(site: Site) -> list[Middleware]:

@@ -22,17 +22,23 @@ from sokhoe.store import (
     Version,
 )
 from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
+from sokhoe.trust.assertions import TYPE as ASSERTION_TYPE
 from sokhoe.trust.auditlog import AuditLog, Sealer
+from sokhoe.trust.clients import Client, Clients, Kind, Proof
 from sokhoe.trust.exporting import Bounds
-from sokhoe.trust.gate import Account, Gate, SignedIn, Token
+from sokhoe.trust.gate import Account, Gate, SignedIn
 from sokhoe.trust.jobs import Job, Jobs, State
 from sokhoe.trust.loading import Batch, Makers, Place, open_lines, refusals
 from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, same
 from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit
 from sokhoe.trust.session import Session, mark
 from sokhoe.trust.soon import SoonSession
+from sokhoe.trust.tokens import Token, Tokens
 
 __all__ = [
+    "ASSERTION_ALGORITHMS",
+    "ASSERTION_TYPE",
     "DEMO_PASSWORD",
     "MACHINES",
     "PERMITS",
@@ -45,6 +51,8 @@ __all__ = [
     "Bounds",
     "Change",
     "Choice",
+    "Client",
+    "Clients",
     "Deed",
     "Delete",
     "Fault",
@@ -52,12 +60,14 @@ __all__ = [
     "Job",
     "Jobs",
     "Keep",
+    "Kind",
     "Loaded",
     "Makers",
     "Page",
     "Permit",
     "Place",
     "Point",
+    "Proof",
     "Purpose",
     "Put",
     "Receipt",
@@ -71,6 +81,7 @@ __all__ = [
     "Sweep",
     "Swept",
     "Token",
+    "Tokens",
     "Version",
     "digest",
     "draw",

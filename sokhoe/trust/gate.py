@@ -1,12 +1,10 @@
-"""The gate of one running server: accounts, sign-ins, tokens; it hands out Sessions.
+"""The gate of one running server: accounts and sign-ins of people; it hands out Sessions.
 
-Everything is kept in the store's drawers (`account`, `signin`, `client`, `token`), so that ending
-a sign-in ends it in every process at once, and a restart loses nobody.
+Everything is kept in the store's drawers (`account`, `signin`), so that ending a sign-in ends it in
+every process at once, and a restart loses nobody. Software is in `clients`, its tokens in `tokens`.
 
     account  username → {hash, role, name, actor, place, place_name, active, scopes}
     signin   sha256(cookie) → {actor…, purpose, csrf, since, seen}
-    client   client_id → {hash, name, scopes, place}
-    token    sha256(token) → {actor…, purpose, until}
     failures username|address → {count, until}
 """
 
@@ -15,10 +13,9 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -27,22 +24,22 @@ from sokhoe.errors import Busy, Conflict, Forbidden, Invalid, SignIn
 from sokhoe.fhir import decode, encode, terminology
 from sokhoe.settings import Settings
 from sokhoe.store import Entry, Fault, Keep, Store, Version
+from sokhoe.trust import assertions, outside
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.clients import Client, Clients, Kind, Proof, covered
 from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, hash_password, password_fits, same
-from sokhoe.trust.permits import scope_deeds
 from sokhoe.trust.session import Session
 from sokhoe.trust.shelf import Shelf
 from sokhoe.trust.soon import SoonSession
+from sokhoe.trust.tokens import Token, Tokens, actor_of, kept
 
 MINUTE = 60_000_000
 # After so many wrong passwords from one address for one account, that address waits; the owner
 # of the account, elsewhere, does not: nobody can lock another out.
 TRIES = 5
 WAIT_MINUTES = 5
-# For so many seconds a token that was good is taken as good by the event loop: an end that another
-# process put to it binds after that at the latest (the law of the house says one second).
-FRESH = 0.5
-MOST_FRESH = 4_096
+# A token got with a signed word lives at most so long (SMART backend services).
+SHORT = 300
 _USERNAME = re.compile(r"^[a-z0-9][a-z0-9._-]{1,63}$")
 
 
@@ -56,15 +53,6 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """An access token for software, as OAuth 2 answers it (RFC 6749 §5.1)."""
-
-    access_token: str
-    seconds: int
-    scope: str
-
-
-@dataclass(frozen=True, slots=True)
 class Account:
     username: str
     name: str
@@ -73,15 +61,6 @@ class Account:
     place: str
     place_name: str
     active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Fresh:
-    """A token found good at `checked` (monotonic seconds); it ends at `until`."""
-
-    session: SoonSession
-    checked: float
-    until: int
 
 
 class Gate:
@@ -102,7 +81,11 @@ class Gate:
             except Conflict:  # another process was first: take its secret
                 secret = store.kept("secret", "server")
         self._secret = str(secret).encode()
-        self._fresh: dict[tuple[str, str], _Fresh] = {}
+        hosts = outside.listed(settings.key_hosts)
+        if settings.is_demo:
+            hosts |= outside.THIS_MACHINE
+        self.clients = Clients(store, outside.Guard(hosts, "key_hosts", "jwks_uri"))
+        self.tokens = Tokens(store, self.clients, self._soon)
 
     @property
     def memory(self) -> Store:
@@ -123,6 +106,16 @@ class Gate:
 
     def _session(self, actor: Actor, purpose: Purpose, address: str = "") -> Session:
         return Session(
+            self._store,
+            actor,
+            purpose,
+            secret=self._secret,
+            address=address,
+            library=self.library,
+        )
+
+    def _soon(self, actor: Actor, purpose: Purpose, address: str) -> SoonSession:
+        return SoonSession(
             self._store,
             actor,
             purpose,
@@ -191,7 +184,7 @@ class Gate:
                     if value["actor"]["username"] == username:
                         keeps.append(Keep(kind, key, None))
         self._store.keep(*keeps)
-        self._fresh.clear()
+        self.tokens.forget()
 
     def _check_password(self, username: str, password: str, address: str) -> Actor:
         username = username.strip().lower()
@@ -240,7 +233,7 @@ class Gate:
         cookie = draw()
         now = clock.now()
         value = {
-            "actor": _kept(actor),
+            "actor": kept(actor),
             "purpose": str(USUAL_PURPOSE[actor.role]),
             "csrf": secrets.token_urlsafe(24),
             "since": now,
@@ -255,7 +248,7 @@ class Gate:
         value = self._store.kept("signin", key)
         if value is None:
             return None
-        actor = _actor(value["actor"])
+        actor = actor_of(value["actor"])
         idle = (
             self._settings.citizen_idle_minutes
             if actor.role is Role.CITIZEN
@@ -285,40 +278,45 @@ class Gate:
         place: str = "",
         secret: str | None = None,
     ) -> str:
-        """Register software; returns its secret, which is shown this once. `secret`: one that was
-        drawn elsewhere, so that the same software is known to several servers."""
-        bad = [scope for scope in scopes if scope_deeds(scope) is None]
-        if bad:
-            raise Invalid(f"Not a scope this server can grant: {' '.join(bad)}", location="scope")
-        secret = secret or draw()
-        value = {"hash": digest(secret), "name": name, "scopes": list(scopes), "place": place}
-        self._store.keep(Keep("client", client_id, value, expected=None))
-        return secret
+        """Register software with a secret; returns it (see `Clients.add`)."""
+        client = Client(client_id, name, scopes=tuple(scopes), place=place)
+        return self.clients.add(client, secret)
 
     def client_token(self, client_id: str, secret: str, scope: str, address: str = "") -> Token:
-        """OAuth 2 client credentials (RFC 6749 §4.4). `scope` empty: all that is granted."""
-        client = self._store.kept("client", client_id)
-        fits = same(client["hash"], digest(secret)) if client else False
-        if client is None or not fits:
-            self._note(client_id, "token refused", address, outcome="4")
-            raise SignIn("The client or its secret is wrong.", slug="invalid_client")
-        asked = scope.split() or client["scopes"]
-        more = [one for one in asked if one not in client["scopes"]]
-        if more:
+        """`software_token` for a client that sends its secret."""
+        return self.software_token(Proof(client_id, secret), scope, address)
+
+    def software_token(self, proof: Proof, scope: str = "", address: str = "") -> Token:
+        """OAuth 2 client credentials (RFC 6749 §4.4, SMART backend services). `scope` empty: all
+        that is granted. Raises SignIn (`invalid_client`), Forbidden (`invalid_scope`)."""
+        client = self.proved(proof, address)
+        if client.kind is Kind.PUBLIC:
             raise Forbidden(
-                f"This client has not been granted: {' '.join(more)}",
+                "An app without a secret acts for its user only.",
+                slug="unauthorized_client",
+                status=400,
+            )
+        asked = tuple(dict.fromkeys(scope.split())) or client.system_scopes
+        more = [one for one in asked if not covered(one, client.system_scopes)]
+        if more or not asked:
+            raise Forbidden(
+                f"This client has not been granted: {' '.join(more) or 'any system/ scope'}",
                 slug="invalid_scope",
                 status=400,
             )
-        actor = Actor(
-            id=f"Device/{client_id}",
-            name=client["name"],
-            role=Role.SOFTWARE,
-            place=client["place"],
-            username=client_id,
-            scopes=tuple(asked),
-        )
-        return self._token(actor, self._settings.token_minutes * 60)
+        actor = replace(client.actor, scopes=asked)
+        seconds = int(self._settings.token_minutes) * 60
+        if client.kind is Kind.KEY:
+            seconds = min(seconds, SHORT)
+        return self.tokens.issue(actor, seconds, client=client.id)
+
+    def proved(self, proof: Proof, address: str = "") -> Client:
+        """The client that has proved who it is; a refusal stands in the audit. Raises SignIn."""
+        try:
+            return self.clients.prove(proof)
+        except SignIn:
+            self._note(proof.client_id, "token refused", address, outcome="4")
+            raise
 
     def password_token(
         self, username: str, password: str, address: str = ""
@@ -327,49 +325,15 @@ class Gate:
         actor = self._check_password(username, password, address)
         if actor.role is not Role.SOFTWARE:
             raise SignIn("This account is for people, not for software.", slug="wrong-password")
-        return self._token(actor, self._settings.gateway_token_seconds), actor
-
-    def _token(self, actor: Actor, seconds: int) -> Token:
-        token = draw()
-        value = {
-            "actor": _kept(actor),
-            "purpose": str(USUAL_PURPOSE[actor.role]),
-            "until": clock.now() + seconds * 1_000_000,
-        }
-        self._store.keep(Keep("token", digest(token), value))
-        return Token(token, seconds, " ".join(actor.scopes))
+        return self.tokens.issue(actor, self._settings.gateway_token_seconds), actor
 
     def bearer(self, token: str, address: str = "") -> Session:
         """The session of an access token. Raises SignIn when it is unknown or over."""
-        key = digest(token)
-        value = self._store.kept("token", key)
-        if value is None or value["until"] < clock.now():
-            raise SignIn(
-                "The access token is unknown or has ended.",
-                hint="Ask for a new one at /oauth/token.",
-                slug="invalid_token",
-            )
-        actor, purpose = _actor(value["actor"]), Purpose(value["purpose"])
-        session = SoonSession(
-            self._store,
-            actor,
-            purpose,
-            secret=self._secret,
-            address=address,
-            library=self.library,
-        )
-        if len(self._fresh) >= MOST_FRESH:
-            self._fresh.clear()
-        self._fresh[key, address] = _Fresh(session, time.monotonic(), value["until"])
-        return session
+        return self.tokens.bearer(token, address)
 
     def bearer_soon(self, token: str, address: str = "") -> SoonSession | None:
-        """As `bearer`, for the event loop: a token found good less than half a second ago. None:
-        ask `bearer`, in a thread."""
-        found = self._fresh.get((digest(token), address))
-        if found is None or found.until < clock.now():
-            return None
-        return found.session if time.monotonic() - found.checked < FRESH else None
+        """`bearer` for the event loop; None where the plain way must look."""
+        return self.tokens.bearer_soon(token, address)
 
     def author_of(self, version: Version) -> str:
         """Reference of who wrote a version (`Device/…` for software)."""
@@ -378,34 +342,20 @@ class Gate:
     def software(self, reference: str) -> Session | None:
         """A session of registered software (`Device/client`) with what it is granted at this
         moment, for what is sent to it unasked; None when it is not (or no longer) registered."""
-        client_id = reference.removeprefix("Device/")
-        client = self._store.kept("client", client_id)
-        if client is None or reference != f"Device/{client_id}":
+        client = self.clients.find(reference.removeprefix("Device/"))
+        if client is None or not client.active or reference != client.actor.id:
             return None
-        actor = Actor(
-            id=reference,
-            name=client["name"],
-            role=Role.SOFTWARE,
-            place=client["place"],
-            username=client_id,
-            scopes=tuple(client["scopes"]),
-        )
-        return self.session(actor)
+        return self.session(client.actor)
 
     def revoke(self, token: str) -> None:
         """End an access token: here at once, in every other process within half a second."""
-        self._store.keep(Keep("token", digest(token), None))
-        self._fresh.clear()
+        self.tokens.revoke(token)
 
     def tidy(self) -> int:
-        """Forget tokens and sign-ins that are over; returns how many."""
+        """Forget tokens, sign-ins and spent numbers that are over; returns how many."""
         now = clock.now()
         longest = self._settings.session_hours * 60 * MINUTE
-        old = [
-            Keep("token", key, None)
-            for key, value in self._store.all_kept("token").items()
-            if value["until"] < now
-        ]
+        old = [*self.tokens.over(), *assertions.spent_and_over(self._store)]
         old += [
             Keep("signin", key, None)
             for key, value in self._store.all_kept("signin").items()
@@ -465,11 +415,3 @@ class Gate:
                 note=what,
             )
         )
-
-
-def _kept(actor: Actor) -> dict[str, Any]:
-    return {**asdict(actor), "role": str(actor.role), "scopes": list(actor.scopes)}
-
-
-def _actor(value: dict[str, Any]) -> Actor:
-    return Actor(**{**value, "role": Role(value["role"]), "scopes": tuple(value["scopes"])})

@@ -27,6 +27,7 @@ from sokhoe.clock import Instant
 from sokhoe.errors import Busy, Conflict, Forbidden, NotFound, SokhoeError
 from sokhoe.store import Keep
 from sokhoe.trust.actors import Actor, Purpose, Role
+from sokhoe.trust.clients import covered
 from sokhoe.trust.gate import Gate
 from sokhoe.trust.session import Session
 
@@ -226,12 +227,11 @@ class Jobs:
         """The owner's session, with what he may today. Raises Forbidden when he is gone."""
         actor = job.owner
         if actor.role is Role.SOFTWARE:
-            client = self._store.kept("client", actor.username)
-            account = self._store.kept("account", actor.username)
-            known = client or (account if account and account["active"] else None)
+            found = (self._store.kept(kind, actor.username) for kind in ("client", "account"))
+            known = next((one for one in found if one and one.get("active", True)), None)
             if known is None:
                 raise Forbidden("This client was closed.", slug="client-closed")
-            scopes = tuple(one for one in actor.scopes if one in known["scopes"])
+            scopes = tuple(one for one in actor.scopes if covered(one, known["scopes"]))
             actor = replace(actor, scopes=scopes)
         return self._gate.session(actor, job.purpose, job.address)
 

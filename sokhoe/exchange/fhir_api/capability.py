@@ -70,12 +70,15 @@ def statement(base: str, conditional_delete: str = "single") -> bytes:
                                     {
                                         "system": "http://terminology.hl7.org/CodeSystem/"
                                         "restful-security-service",
-                                        "code": "OAuth",
+                                        "code": code,
                                     }
+                                    for code in ("SMART-on-FHIR", "OAuth")
                                 ],
-                                "text": "OAuth 2 client credentials at /oauth/token",
+                                "text": "OAuth 2 as SMART on FHIR uses it; see "
+                                f"{base}/.well-known/smart-configuration",
                             }
                         ],
+                        "extension": [_oauth_uris(base.removesuffix("/fhir"))],
                     },
                     "resource": [_resource(type, deletes) for type in sorted(TYPES)],
                     "interaction": [
@@ -88,6 +91,15 @@ def statement(base: str, conditional_delete: str = "single") -> bytes:
             ],
         }
     )
+
+
+def _oauth_uris(server: str) -> dict[str, Any]:
+    """hl7.org/fhir/smart-app-launch/1.0.0/StructureDefinition-oauth-uris.html, for programs that
+    do not read the SMART configuration."""
+    return {
+        "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+        "extension": [{"url": name, "valueUri": f"{server}/oauth/{name}"} for name in ("token",)],
+    }
 
 
 @lru_cache(maxsize=4)

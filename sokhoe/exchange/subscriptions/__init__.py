@@ -8,7 +8,6 @@ The watcher is a follower of the feed; the postman sends what it noted. docs/sub
 
 from __future__ import annotations
 
-from sokhoe.exchange.subscriptions.addresses import Resolve, listed, resolve
 from sokhoe.exchange.subscriptions.board import Board, State, Subscribed
 from sokhoe.exchange.subscriptions.care import Overview, overview, send_again
 from sokhoe.exchange.subscriptions.listening import routes
@@ -16,6 +15,7 @@ from sokhoe.exchange.subscriptions.looking import events_again, status_of
 from sokhoe.exchange.subscriptions.notices import Kind
 from sokhoe.exchange.subscriptions.posting import Postman
 from sokhoe.exchange.subscriptions.watching import FOLLOWER, Watcher
+from sokhoe.trust import outside
 from sokhoe.web import Site
 
 __all__ = [
@@ -32,9 +32,6 @@ __all__ = [
     "send_again",
     "status_of",
 ]
-THIS_MACHINE = frozenset(
-    {"localhost", "127.0.0.1"}
-)  # a demo may be tried with a receiver beside it
 MOMENT = 0.05  # seconds to wait for deliveries under way before the feed is looked at again
 
 
@@ -43,13 +40,14 @@ class Subscriptions:
 
     name = FOLLOWER
 
-    def __init__(self, site: Site, look_up: Resolve = resolve) -> None:
+    def __init__(self, site: Site, look_up: outside.Resolve = outside.resolve) -> None:
         self.board = Board(site.gate)
         self._watcher = Watcher(self.board)
-        hosts = listed(site.settings.subscription_hosts)
+        hosts = outside.listed(site.settings.subscription_hosts)
         if site.settings.is_demo:
-            hosts |= THIS_MACHINE
-        self._postman = Postman(self.board, f"{site.settings.url}/fhir", hosts, look_up)
+            hosts |= outside.THIS_MACHINE
+        guard = outside.Guard(hosts, "subscription_hosts", "Subscription.channel.endpoint", look_up)
+        self._postman = Postman(self.board, f"{site.settings.url}/fhir", guard)
 
     def step(self) -> bool:
         more = self._watcher.step()

@@ -15,24 +15,21 @@ from __future__ import annotations
 
 import logging
 import random
-import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cached_property
 
 import httpx
 
-from sokhoe import __version__, clock
+from sokhoe import clock
 from sokhoe.errors import SokhoeError, Unavailable
-from sokhoe.exchange.subscriptions import addresses, notices
-from sokhoe.exchange.subscriptions.addresses import Resolve
+from sokhoe.exchange.subscriptions import notices
 from sokhoe.exchange.subscriptions.board import Board, State, Subscribed
 from sokhoe.exchange.subscriptions.ledger import DeadLetter, Event, Sent, asked
 from sokhoe.exchange.subscriptions.notices import Kind, Notice, notification
 from sokhoe.exchange.subscriptions.wishes import Channel, Wish
-from sokhoe.trust import Deed, Version
+from sokhoe.trust import Deed, Version, outside
 
 log = logging.getLogger("sokhoe.exchange")
 SECOND = 1_000_000
@@ -62,16 +59,13 @@ class Reply:
 
 
 class Postman:
-    """`hosts`: where may be sent to; `base`: our own FHIR address."""
+    """`guard`: where may be sent to; `base`: our own FHIR address."""
 
-    def __init__(
-        self, board: Board, base: str, hosts: frozenset[str], look_up: Resolve = addresses.resolve
-    ) -> None:
+    def __init__(self, board: Board, base: str, guard: outside.Guard) -> None:
         self._board = board
         self._ledger = board.ledger
         self._base = base
-        self._hosts = hosts
-        self._look_up = look_up
+        self._guard = guard
         self._news = threading.Condition()
         self._busy: set[str] = set()
 
@@ -125,30 +119,21 @@ class Postman:
 
     # -- for a turn ------------------------------------------------------------------------
 
-    @cached_property
-    def _trusted(self) -> ssl.SSLContext:
-        return ssl.create_default_context()
-
     def post(self, wish: Wish, notice: Notice) -> Reply:
         """Send one request to the endpoint and understand the answer."""
         try:
-            place = addresses.check(wish.endpoint.rstrip("/") + notice.path if notice.path
-                                    else wish.endpoint, self._hosts, self._look_up)  # fmt: skip
+            url = wish.endpoint.rstrip("/") + notice.path if notice.path else wish.endpoint
+            place = outside.check(url, self._guard)
         except Unavailable as error:
             return Reply(Result.FAILED, error.message)
         except SokhoeError as error:
             return Reply(Result.GONE, f"{error.message} {error.hint}".strip())
-        headers = [*wish.headers, ("Host", place.host), ("User-Agent", f"sokhoe/{__version__}")]
+        headers = list(wish.headers)
         if notice.body:
             headers.append(("Content-Type", notices.JSON))
         try:
             with (
-                httpx.Client(
-                    verify=self._trusted if place.url.startswith("https") else False,
-                    timeout=wish.timeout,
-                    trust_env=False,
-                    follow_redirects=False,
-                ) as client,
+                outside.client(place, wish.timeout) as client,
                 client.stream(
                     notice.method,
                     place.url,

@@ -197,7 +197,7 @@ def test_a_heartbeat_comes_when_nothing_else_did(
 
 
 def test_a_client_is_told_only_what_it_may_read(hub: Hub, receiver: Receiver) -> None:
-    narrow = hub.software("system/Subscription.crus", "system/Observation.rs")
+    narrow = hub.software("system/Subscription.crus", "system/Observation.rs", "system/Patient.rs")
     id = subscribe(hub, narrow, plain(receiver, "Condition"))
     assert now(narrow, id)["status"] == "off"
     assert "may not read Condition" in now(narrow, id)["error"]
@@ -421,7 +421,7 @@ def test_what_cannot_be_served_is_off_with_the_reason(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"endpoint": "https://example.org/x"}, "does not send to example.org"),
+        ({"endpoint": "https://example.org/x"}, "does not go to example.org"),
         ({"endpoint": "ftp://127.0.0.1/x"}, "must be https"),
         ({"endpoint": None}, "needs an endpoint"),
         ({"type": "email"}, "not served"),

@@ -5,25 +5,27 @@ from __future__ import annotations
 import pytest
 
 from sokhoe.errors import Forbidden, Invalid, SokhoeError, Unavailable
-from sokhoe.exchange.subscriptions.addresses import check, listed
+from sokhoe.trust.outside import Guard, Place, Resolve, check, listed, resolve
 
 PUBLIC = "93.184.216.34"
 
 
+def at(url: str, hosts: str, look_up: Resolve = resolve) -> Place:
+    return check(url, Guard(listed(hosts), "hosts", "field", look_up))
+
+
 def place(url: str, hosts: str, *addresses: str) -> str:
-    return check(url, listed(hosts), lambda host, port: list(addresses)).url
+    return at(url, hosts, lambda host, port: list(addresses)).url
 
 
 def test_a_listed_host_is_reached_at_the_address_that_was_checked() -> None:
-    got = check(
-        "https://Lab.Example.org/in?a=b#c", listed(" lab.example.org , x"), lambda h, p: [PUBLIC]
-    )
+    got = at("https://Lab.Example.org/in?a=b#c", " lab.example.org , x", lambda h, p: [PUBLIC])
     assert (got.url, got.host, got.name) == (
         f"https://{PUBLIC}:443/in?a=b",
         "lab.example.org",
         "lab.example.org",
     )
-    six = check("https://lab.example.org:8443", listed("*"), lambda h, p: ["2606:2800:220::1"])
+    six = at("https://lab.example.org:8443", "*", lambda h, p: ["2606:2800:220::1"])
     assert (six.url, six.host) == ("https://[2606:2800:220::1]:8443/", "lab.example.org:8443")
 
 
@@ -103,7 +105,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["https://2130706433/", "https://0x7f.1/", "https://127.1/"])
 def test_other_spellings_of_this_machine_are_looked_up_and_refused(url: str) -> None:
     with pytest.raises(SokhoeError):
-        check(url, listed("*"))
+        at(url, "*")
 
 
 def test_a_name_that_is_not_known_is_tried_later() -> None:
@@ -111,6 +113,6 @@ def test_a_name_that_is_not_known_is_tried_later() -> None:
         raise OSError("no such name")
 
     with pytest.raises(Unavailable):
-        check("https://lab.example.org", listed("*"), unknown)
+        at("https://lab.example.org", "*", unknown)
     with pytest.raises(Unavailable):
         place("https://lab.example.org", "*")
