@@ -12,6 +12,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("oidc_client_id", "sokhoe-book", "our client name at the e-ID provider"),
     Setting("oidc_client_secret", "", "our client secret at the e-ID provider", secret=True),
     Setting("oidc_citizen_claim", "citizen_id", "claim that carries the citizen's number"),
+    Setting("master_key_file", "", "file with the master key, outside the data folder, mode 0600"),
+    Setting("master_key", "", "the master key itself, 64 hexadecimal digits", secret=True),
+    Setting("master_passphrase", "", "passphrase that the master key is made of", secret=True),
     Setting(
         "subscription_hosts", "", "hosts that Subscriptions may send to, by comma; *: any public"
     ),
@@ -80,6 +84,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("mask_below", 5, "numbers of people under this are shown as '< 5'"),
 )
 KNOWN = {one.name: one for one in SETTINGS}
+# What the demo prints on its pages, and its master key; what else it draws begins with DEMO_MARK.
+# None of them opens anything anywhere else.
+DEMO_MARK = "demo-"
+DEMO_PASSWORD = "sokhoe-demo"  # noqa: S105
+DEMO_MASTER_KEY = sha256(DEMO_PASSWORD.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,18 @@ class Settings:
     @property
     def is_demo(self) -> bool:
         return bool(self.values["demo"])
+
+
+def refuse_demo(secret: str, name: str, *, demo: bool) -> None:
+    """Raises Invalid for a secret of the demo on a server that belongs to none."""
+    known = secret.strip().lower()
+    if not demo and (known in (DEMO_PASSWORD, DEMO_MASTER_KEY) or known.startswith(DEMO_MARK)):
+        raise Invalid(
+            f"{name} is a secret of the demo, which everybody knows.",
+            hint="Draw one of your own: openssl rand -hex 32",
+            slug="demo-secret",
+            location=name,
+        )
 
 
 def _typed(setting: Setting, raw: Any, source: str) -> Any:
@@ -188,4 +209,7 @@ def load(
         take(name, raw, f"{PREFIX}{name.upper()}")
     for name, raw in arguments.items():
         take(name, raw, "command line")
+    for one in SETTINGS:
+        if one.secret:
+            refuse_demo(str(values[one.name]), one.name, demo=values["demo"])
     return Settings(values, sources)

@@ -26,6 +26,7 @@ VERBS: dict[str, str] = {
     "doctor": "look for what is wrong with this installation, and how to put it right",
     "jobs": "show exports, imports and later answers; end one",
     "backup": "copy a server's memory while it runs",
+    "keys": "make, print, recover and change the keys that encrypt the data on disk",
     "settings": "show each setting, its value and where it came from",
     "rooms": "show the rooms of the house and who may ask whom",
 }

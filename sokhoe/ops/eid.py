@@ -36,7 +36,7 @@ from starlette.routing import Route
 from sokhoe import clock
 from sokhoe.country import Citizen
 from sokhoe.errors import Forbidden, Invalid, SokhoeError, Unsupported
-from sokhoe.settings import Settings
+from sokhoe.settings import DEMO_MARK, Settings
 from sokhoe.web import check_origin, read_body
 
 SECOND = 1_000_000
@@ -149,7 +149,7 @@ def open_secret(folder: Path) -> str:
     """The client secret of the Health Book at this provider, made at the first start."""
     file = folder / "eid-secret"
     if not file.is_file():
-        _write_secret(file, secrets.token_urlsafe(32))
+        _write_secret(file, DEMO_MARK + secrets.token_urlsafe(32))
     return file.read_text("utf-8")
 
 

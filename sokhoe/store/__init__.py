@@ -9,6 +9,7 @@ from pathlib import Path
 from sokhoe.errors import Conflict, Invalid, NotFound
 from sokhoe.store.carrying import Carrier, pack
 from sokhoe.store.chain import seal
+from sokhoe.store.keying import Held, Keys
 from sokhoe.store.shapes import (
     EVERYTHING,
     Change,
@@ -43,7 +44,9 @@ __all__ = [
     "Dictionary",
     "Entry",
     "Fault",
+    "Held",
     "Keep",
+    "Keys",
     "Loaded",
     "Page",
     "Point",

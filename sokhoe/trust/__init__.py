@@ -21,6 +21,7 @@ from sokhoe.store import (
     Swept,
     Version,
 )
+from sokhoe.trust import keys
 from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from sokhoe.trust.assertions import TYPE as ASSERTION_TYPE
@@ -85,6 +86,7 @@ __all__ = [
     "Version",
     "digest",
     "draw",
+    "keys",
     "mark",
     "open_lines",
     "refusals",
