@@ -79,6 +79,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "subscription_hosts", "", "hosts that Subscriptions may send to, by comma; *: any public"
     ),
+    Setting("signing_key", "", "what signs: pkcs11:… (token), https://… (service), file:… (demo)"),
+    Setting("signing_service_token", "", "our token at the signing service", secret=True),
+    Setting("trust_anchors", "", "folder of authorities' certificates; empty: anchors/ in data"),
+    Setting("timestamp_url", "", "time-stamping service (RFC 3161)"),
     Setting("warehouse_minutes", 1, "minutes between loads of the warehouse"),
     Setting("population", "", "CSV file (area,population) in place of the country's own figures"),
     Setting("mask_below", 5, "numbers of people under this are shown as '< 5'"),
