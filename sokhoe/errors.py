@@ -34,7 +34,8 @@ class Issue:
 
 
 class SokhoeError(Exception):
-    """The root. `message` is for the user, `hint` says the way out."""
+    """The root. `message` is for the user, `hint` says the way out; `wait`: seconds after which
+    it is worth trying again (0: that is not known)."""
 
     slug = "error"
     status = 500
@@ -50,6 +51,7 @@ class SokhoeError(Exception):
         code: str | None = None,
         location: str = "",
         issues: tuple[Issue, ...] = (),
+        wait: int = 0,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -57,6 +59,7 @@ class SokhoeError(Exception):
         self.slug = slug or type(self).slug
         self.status = status or type(self).status
         self.code = code or type(self).code
+        self.wait = wait
         self.issues = issues or (Issue(message, location, self.code),)
 
     def outcome(self) -> dict[str, Any]:

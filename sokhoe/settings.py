@@ -54,6 +54,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("idle_minutes", 15, "minutes after which an unused sign-in of staff ends"),
     Setting("citizen_idle_minutes", 15, "minutes after which an unused sign-in of a citizen ends"),
     Setting("session_hours", 12, "hours after which every sign-in ends"),
+    Setting("shared_idle_minutes", 10, "the same on a computer that several of the staff use"),
+    Setting("password_least", 10, "least characters of a chosen password (never under 8)"),
+    Setting("account_idle_days", 45, "days without a sign-in after which an account is closed"),
+    Setting(
+        "second_factor_roles",
+        "head,operator,auditor",
+        "roles that sign in with a second factor, by comma; in the demo nobody must",
+    ),
+    Setting("pin_hours", 12, "hours after a whole sign-in in which a PIN is enough on that device"),
     Setting("token_minutes", 60, "life of an access token for software, in minutes"),
     Setting(
         "key_hosts",

@@ -5,6 +5,7 @@ I keep accounts, sign-ins, tokens and the audit. I may ask fhir and store.
 I never know a screen or a form.
 """
 
+from sokhoe.settings import DEMO_PASSWORD
 from sokhoe.store import (
     Change,
     Choice,
@@ -22,18 +23,20 @@ from sokhoe.store import (
     Version,
 )
 from sokhoe.trust import keys
+from sokhoe.trust.accounts import Account
 from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from sokhoe.trust.assertions import TYPE as ASSERTION_TYPE
 from sokhoe.trust.auditlog import AuditLog, Sealer
 from sokhoe.trust.clients import Client, Clients, Kind, Proof
 from sokhoe.trust.exporting import Bounds
-from sokhoe.trust.gate import Account, Gate, SignedIn
+from sokhoe.trust.gate import Gate, SignedIn
 from sokhoe.trust.jobs import Job, Jobs, State
 from sokhoe.trust.loading import Batch, Makers, Place, open_lines, refusals
-from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, same
+from sokhoe.trust.passwords import digest, draw, same
 from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit
 from sokhoe.trust.session import Session, mark
+from sokhoe.trust.signins import Origin
 from sokhoe.trust.soon import SoonSession
 from sokhoe.trust.tokens import Token, Tokens
 
@@ -64,6 +67,7 @@ __all__ = [
     "Kind",
     "Loaded",
     "Makers",
+    "Origin",
     "Page",
     "Permit",
     "Place",

@@ -3,16 +3,12 @@
 Everything is kept in the store's drawers (`account`, `signin`), so that ending a sign-in ends it in
 every process at once, and a restart loses nobody. Software is in `clients`, its tokens in `tokens`.
 
-    account  username → {hash, role, name, actor, place, place_name, active, scopes}
-    signin   sha256(cookie) → {actor…, purpose, csrf, since, seen}
-    failures username|address → {count, until}
+    account, signin, device, tries: see accounts.py, signins.py, devices.py, tries.py
 """
 
 from __future__ import annotations
 
 import hmac
-import re
-import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,27 +16,27 @@ from hashlib import sha256
 from typing import Any
 
 from sokhoe import clock
-from sokhoe.errors import Busy, Conflict, Forbidden, Invalid, SignIn
+from sokhoe.errors import Conflict, Forbidden, Invalid, SignIn
 from sokhoe.fhir import decode, encode, terminology
 from sokhoe.settings import Settings
-from sokhoe.store import Entry, Fault, Keep, Store, Version
+from sokhoe.store import Fault, Keep, Store, Version
 from sokhoe.trust import assertions, outside
+from sokhoe.trust.accounts import CLOSED, IDLE, Accounts
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.clients import Client, Clients, Kind, Proof, covered
-from sokhoe.trust.passwords import DEMO_PASSWORD, digest, draw, hash_password, password_fits, same
+from sokhoe.trust.devices import Devices
+from sokhoe.trust.entrance import Entrance
+from sokhoe.trust.notes import note
+from sokhoe.trust.passwords import digest, draw, same
 from sokhoe.trust.session import Session
 from sokhoe.trust.shelf import Shelf
+from sokhoe.trust.signins import Origin, SignIns, Stage
 from sokhoe.trust.soon import SoonSession
-from sokhoe.trust.tokens import Token, Tokens, actor_of, kept
+from sokhoe.trust.tokens import Token, Tokens, actor_of
+from sokhoe.trust.tries import Tries
 
-MINUTE = 60_000_000
-# After so many wrong passwords from one address for one account, that address waits; the owner
-# of the account, elsewhere, does not: nobody can lock another out.
-TRIES = 5
-WAIT_MINUTES = 5
 # A token got with a signed word lives at most so long (SMART backend services).
 SHORT = 300
-_USERNAME = re.compile(r"^[a-z0-9][a-z0-9._-]{1,63}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +46,7 @@ class SignedIn:
     session: Session
     csrf: str
     key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    username: str
-    name: str
-    role: Role
-    actor: str
-    place: str
-    place_name: str
-    active: bool
+    fresh: int = 0  # when the person last proved who it is, wholly
 
 
 class Gate:
@@ -81,6 +67,13 @@ class Gate:
             except Conflict:  # another process was first: take its secret
                 secret = store.kept("secret", "server")
         self._secret = str(secret).encode()
+        self.tries = Tries(store)
+        self.accounts = Accounts(store, settings)
+        self.signins = SignIns(store, settings)
+        self.devices = Devices(store)
+        self.entrance = Entrance(
+            store, settings, self.accounts, self.signins, self.devices, self.tries
+        )
         hosts = outside.listed(settings.key_hosts)
         if settings.is_demo:
             hosts |= outside.THIS_MACHINE
@@ -124,149 +117,44 @@ class Gate:
             library=self.library,
         )
 
-    # -- accounts --------------------------------------------------------------------------
+    # -- people ----------------------------------------------------------------------------
 
-    def add_account(
-        self,
-        username: str,
-        password: str,
-        *,
-        role: Role,
-        name: str,
-        actor: str,
-        place: str = "",
-        place_name: str = "",
-        scopes: Sequence[str] = (),
-    ) -> None:
-        """Create an account. Raises Invalid (name, short password), Conflict (name taken)."""
-        if not _USERNAME.match(username):
-            raise Invalid(
-                "A user name has 2 to 64 of the letters a-z, digits, dot, dash, underscore.",
-                location="username",
-            )
-        if len(password) < 8:
-            raise Invalid("The password must have at least 8 characters.", location="password")
-        value = {
-            "hash": hash_password(password),
-            "role": str(role),
-            "name": name,
-            "actor": actor,
-            "place": place,
-            "place_name": place_name,
-            "active": True,
-            "scopes": list(scopes),
-        }
-        self._store.keep(Keep("account", username, value, expected=None))
+    def add_account(self, username: str, password: str, **about: Any) -> None:
+        """Create an account; see `Accounts.add`."""
+        self.accounts.add(username, password, **about)
 
-    def accounts(self) -> list[Account]:
-        return [
-            Account(
-                name,
-                one["name"],
-                Role(one["role"]),
-                one["actor"],
-                one["place"],
-                one["place_name"],
-                one["active"],
-            )
-            for name, one in sorted(self._store.all_kept("account").items())
-        ]
-
-    def set_active(self, username: str, active: bool) -> None:
+    def set_active(self, username: str, active: bool, why: str = CLOSED) -> None:
         """Close or reopen an account; closing ends its sign-ins and tokens everywhere."""
-        account = self._store.kept("account", username)
-        if account is None:
-            raise Invalid(f"There is no account {username!r}.", location="username")
-        keeps = [Keep("account", username, {**account, "active": active})]
-        if not active:
-            for kind in ("signin", "token"):
-                for key, value in self._store.all_kept(kind).items():
-                    if value["actor"]["username"] == username:
-                        keeps.append(Keep(kind, key, None))
-        self._store.keep(*keeps)
+        keeps = self.accounts.set_active(username, active, why)
+        self._store.keep(*keeps, *([] if active else self.signins.ends(username)))
         self.tokens.forget()
 
-    def _check_password(self, username: str, password: str, address: str) -> Actor:
-        username = username.strip().lower()
-        bucket = f"{username}|{address}"
-        failures = self._store.kept("failures", bucket) or {"count": 0, "until": 0}
-        if failures["until"] > clock.now():
-            wait = (failures["until"] - clock.now()) // MINUTE + 1
-            raise Busy(
-                f"Too many wrong passwords. Try again in {wait} minutes.",
-                slug="too-many-tries",
-                status=429,
-            )
-        account = self._store.kept("account", username)
-        good = password_fits(account["hash"] if account else None, password)
-        if password == DEMO_PASSWORD and not self._settings.is_demo:
-            good = False
-        if account is None or not good or not account["active"]:
-            count = failures["count"] + 1
-            until = clock.now() + WAIT_MINUTES * MINUTE if count >= TRIES else 0
-            kept = {"count": 0 if until else count, "until": until}
-            self._store.keep(Keep("failures", bucket, kept))
-            self._note(username, "sign-in refused", address, outcome="4")
-            raise SignIn("The user name or the password is wrong.", slug="wrong-password")
-        if failures["count"]:
-            self._store.keep(Keep("failures", bucket, None))
-        return Actor(
-            id=account["actor"],
-            name=account["name"],
-            role=Role(account["role"]),
-            place=account["place"],
-            place_name=account["place_name"],
-            username=username,
-            scopes=tuple(account["scopes"]),
-        )
-
-    def sign_in(self, username: str, password: str, address: str = "") -> str:
+    def sign_in(
+        self, username: str, password: str, address: str = "", device: str = "", agent: str = ""
+    ) -> str:
         """Check a password; returns the new secret for the cookie. Raises SignIn, Busy."""
-        actor = self._check_password(username, password, address)
-        if actor.role is Role.SOFTWARE:
-            raise SignIn("This account is for software, not for people.", slug="wrong-password")
-        self._note(actor.username, "sign-in", address, actor=actor)
-        return self.admit(actor, address)
+        return self.entrance.sign_in(username, password, Origin(address, device, agent))
 
-    def admit(self, actor: Actor, address: str = "") -> str:
+    def admit(self, actor: Actor, address: str = "", device: str = "", agent: str = "") -> str:
         """Open a sign-in for somebody whom another authority vouches for (an e-ID)."""
-        cookie = draw()
-        now = clock.now()
-        value = {
-            "actor": kept(actor),
-            "purpose": str(USUAL_PURPOSE[actor.role]),
-            "csrf": secrets.token_urlsafe(24),
-            "since": now,
-            "seen": now,
-        }
-        self._store.keep(Keep("signin", digest(cookie), value))
-        return cookie
+        return self.signins.open(actor, Origin(address, device, agent), how="eid")
 
     def signed_in(self, cookie: str, address: str = "") -> SignedIn | None:
         """The living sign-in of a cookie, or None when there is none or it has ended."""
-        key = digest(cookie)
-        value = self._store.kept("signin", key)
-        if value is None:
+        value = self.signins.living(cookie)
+        if value is None or value.get("stage", Stage.IN) != Stage.IN:
             return None
         actor = actor_of(value["actor"])
-        idle = (
-            self._settings.citizen_idle_minutes
-            if actor.role is Role.CITIZEN
-            else self._settings.idle_minutes
-        )
-        now = clock.now()
-        over = now > value["since"] + self._settings.session_hours * 60 * MINUTE
-        if over or now > value["seen"] + idle * MINUTE:
-            self._store.keep(Keep("signin", key, None))
+        account = self.accounts.kept(actor.username) if actor.username else None
+        if account is not None and not account["active"]:
+            self.signins.end(cookie)
             return None
-        if now > value["seen"] + MINUTE:  # not at every click: each keep is an fsync
-            self._store.keep(Keep("signin", key, {**value, "seen": now}))
         session = self.session(actor, Purpose(value["purpose"]), address)
-        return SignedIn(session, value["csrf"], key)
+        return SignedIn(session, value["csrf"], digest(cookie), value.get("fresh", 0))
 
     def sign_out(self, cookie: str) -> None:
         """End a sign-in, everywhere."""
-        self._store.keep(Keep("signin", digest(cookie), None))
+        self.signins.end(cookie)
 
     # -- software --------------------------------------------------------------------------
 
@@ -322,7 +210,7 @@ class Gate:
         self, username: str, password: str, address: str = ""
     ) -> tuple[Token, Actor]:
         """A token for a software account that signs in with a password (foreign gateways)."""
-        actor = self._check_password(username, password, address)
+        actor = self.entrance.check_password(username, password, Origin(address))
         if actor.role is not Role.SOFTWARE:
             raise SignIn("This account is for people, not for software.", slug="wrong-password")
         return self.tokens.issue(actor, self._settings.gateway_token_seconds), actor
@@ -352,15 +240,13 @@ class Gate:
         self.tokens.revoke(token)
 
     def tidy(self) -> int:
-        """Forget tokens, sign-ins and spent numbers that are over; returns how many."""
-        now = clock.now()
-        longest = self._settings.session_hours * 60 * MINUTE
+        """Forget tokens, sign-ins, spent numbers and counters that are over, close accounts that
+        nobody uses; returns how many. Once an hour is enough."""
+        for username in self.accounts.idle():
+            self.set_active(username, False, IDLE)
+            self._note(username, "account closed: not used", "")
         old = [*self.tokens.over(), *assertions.spent_and_over(self._store)]
-        old += [
-            Keep("signin", key, None)
-            for key, value in self._store.all_kept("signin").items()
-            if value["since"] + longest < now
-        ]
+        old += [*self.signins.old(), *self.tries.old()]
         if old:
             self._store.keep(*old)
         return len(old)
@@ -401,17 +287,4 @@ class Gate:
         actor: Actor | None = None,
         outcome: str = "0",
     ) -> None:
-        self._store.record(
-            Entry(
-                at=clock.now(),
-                actor=actor.id if actor else f"account/{username[:64]}",
-                name=actor.name if actor else username[:64],
-                role=str(actor.role) if actor else "",
-                place=actor.place if actor else "",
-                purpose=str(Purpose.HSYSADMIN),
-                action="E",
-                outcome=outcome,
-                address=address,
-                note=what,
-            )
-        )
+        note(self._store, username, what, address, actor=actor, outcome=outcome)

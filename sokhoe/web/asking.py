@@ -23,13 +23,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sokhoe.errors import Forbidden, Invalid, SokhoeError
-from sokhoe.trust import Actor, Role, Session, SignedIn, same
+from sokhoe.trust import Actor, Origin, Role, Session, SignedIn, draw, same
 from sokhoe.web.site import NavItem, Site
 from sokhoe.web.texts import LANGUAGES, SPEAKING, Speaker, key
 
 log = logging.getLogger("sokhoe.web")
 SAFE = frozenset({"GET", "HEAD"})
 SIGN_IN = "/signin"
+DEVICE_SECONDS = 400 * 24 * 3600  # browsers keep no cookie for longer
 # Fields of a form that came after its sign-in had ended travel through the sign-in page so named.
 KEPT = "kept:"
 ROLES: Mapping[Role, str] = {
@@ -147,6 +148,35 @@ def set_cookie(site: Site, response: Response, secret: str) -> None:
     response.set_cookie(
         cookie_name(site),
         secret,
+        httponly=True,
+        samesite="lax",
+        secure=site.settings.url.startswith("https://"),
+        path="/",
+    )
+
+
+def device_cookie(site: Site) -> str:
+    """Name of the cookie by which this browser is known as one that somebody signed in on."""
+    return f"{cookie_name(site)}-device"
+
+
+def origin_of(request: Request, site: Site) -> Origin:
+    """Where a sign-in comes from; a browser that is new here gets a secret of its own, which
+    `keep_device` gives it."""
+    device = request.cookies.get(device_cookie(site), "")
+    return Origin(
+        address_of(request),
+        device if 40 <= len(device) <= 64 else draw(),
+        request.headers.get("user-agent", "")[:200],
+    )
+
+
+def keep_device(site: Site, response: Response, origin: Origin) -> None:
+    """Let this browser be known again, also after it was closed."""
+    response.set_cookie(
+        device_cookie(site),
+        origin.device,
+        max_age=DEVICE_SECONDS,
         httponly=True,
         samesite="lax",
         secure=site.settings.url.startswith("https://"),

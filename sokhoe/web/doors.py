@@ -20,8 +20,10 @@ from sokhoe.web.asking import (
     Handler,
     check_origin,
     cookie_name,
+    keep_device,
     kept_fields,
     local_path,
+    origin_of,
     page,
     set_cookie,
     sign_in_page,
@@ -73,8 +75,9 @@ def sign_in(ask: Ask) -> Response:
     site = ask.site
     after = local_path(ask.field("next"))
     kept = kept_fields(ask.form)
+    origin = origin_of(ask.request, site)
     try:
-        cookie = site.gate.sign_in(ask.field("username"), _password(ask.form), ask.address)
+        cookie = site.gate.entrance.sign_in(ask.field("username"), _password(ask.form), origin)
     except (SignIn, Busy) as error:
         return sign_in_page(
             ask,
@@ -94,6 +97,7 @@ def sign_in(ask: Ask) -> Response:
         plain = [(name.removeprefix(KEPT), value) for name, value in kept]
         response = again.render("web/goon.html", next=after, kept=plain)
     set_cookie(site, response, cookie)
+    keep_device(site, response, origin)
     return response
 
 

@@ -65,10 +65,11 @@ class Speaker:
         return said.format(**values) if values else said
 
     def error(self, error: SokhoeError) -> str:
-        """The sentence for an error: by its slug where a catalogue has one, else its own."""
+        """The sentence for an error: by its slug where a catalogue has one, else its own. A
+        sentence may say {minutes}: how long to wait."""
         for key in (f"error:{error.slug}", f"error:{type(error).slug}"):
             if key in self._words:
-                return self._words[key]
+                return self._words[key].replace("{minutes}", str(-(-error.wait // 60) or 1))
         return error.message
 
     def date(self, value: str | int | None) -> str:

@@ -58,7 +58,7 @@ class House:
         return mail
 
     def browser(self, role: Role) -> TestClient:
-        if str(role) not in {one.username for one in self.gate.accounts()}:
+        if str(role) not in {one.username for one in self.gate.accounts.all()}:
             self.gate.add_account(
                 str(role), WORD, role=role, name=f"Chị {role}", actor=f"Practitioner/{role}"
             )
