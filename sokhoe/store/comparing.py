@@ -73,8 +73,10 @@ def date_ranges(key: int, test: search.DateTest, x: str) -> list[Sql]:
 
 def number_test(test: search.NumberTest, x: str) -> Sql:
     match test.prefix:
-        case "eq" | "ap":
+        case "eq":
             return sql(f"({x}.v>={{}} AND {x}.v<{{}})", test.low, test.high)
+        case "ap":  # about 0 is 0
+            return sql(f"({x}.v>={{}} AND {x}.v<={{}})", test.low, test.high)
         case "ne":
             return sql(f"NOT ({x}.v>={{}} AND {x}.v<{{}})", test.low, test.high)
         case "gt" | "sa":

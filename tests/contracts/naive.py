@@ -187,8 +187,10 @@ def in_time(test: search.DateTest, lo: int, hi: int) -> bool:
 
 def in_number(test: search.NumberTest, value: float) -> bool:
     match test.prefix:
-        case "eq" | "ap":
+        case "eq":
             return test.low <= value < test.high
+        case "ap":
+            return test.low <= value <= test.high
         case "ne":
             return not test.low <= value < test.high
         case "gt" | "sa":

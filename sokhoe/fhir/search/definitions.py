@@ -58,7 +58,7 @@ def _table() -> dict[str, Any]:
 
 
 # To be raised when `extract` gives other rows for the same resource: stores then index anew.
-EXTRACTION = 3
+EXTRACTION = 4
 
 
 def fingerprint() -> str:

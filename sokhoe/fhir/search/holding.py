@@ -64,8 +64,10 @@ def date_holds(test: DateTest, low: int, high: int) -> bool:
 
 def number_holds(test: NumberTest, value: float) -> bool:
     match test.prefix:
-        case "eq" | "ap":
+        case "eq":
             return test.low <= value < test.high
+        case "ap":
+            return test.low <= value <= test.high
         case "ne":
             return not test.low <= value < test.high
         case "gt" | "sa":

@@ -32,7 +32,7 @@ class Rows:
     keys: set[int] = field(default_factory=set)
     dates: list[tuple[int, int, int]] = field(default_factory=list)
     texts: dict[int, set[str]] = field(default_factory=dict)
-    first: dict[int, str] = field(default_factory=dict)
+    sorts: dict[int, set[str]] = field(default_factory=dict)
     numbers: set[tuple[int, float]] = field(default_factory=set)
     links: set[int] = field(default_factory=set)
     patients: set[str] = field(default_factory=set)
@@ -187,11 +187,14 @@ def period_stretch(value: dict[str, Any]) -> Stretch:
 
 
 def timing(rows: Rows, params: tuple[int, ...], value: dict[str, Any]) -> None:
-    for event in value.get("event", ()):
-        if event:
-            date(rows, params, event)
-    if bounds := value.get("repeat", {}).get("boundsPeriod"):
-        period(rows, params, bounds)
+    """The outer limits alone count, not the days between them (R4, search.html#date)."""
+    found = [stretch(event) for event in value.get("event", ()) if event]
+    bounds = value.get("repeat", {}).get("boundsPeriod", {})
+    if bounds.get("start") or bounds.get("end"):
+        found.append(period_stretch(bounds))
+    if found:
+        low, high = min(one for one, _ in found), max(one for _, one in found)
+        rows.dates += [(param | length_class(low, high), low, high) for param in params]
 
 
 def text(rows: Rows, params: tuple[tuple[str, int, int], ...], *values: str) -> None:
@@ -200,10 +203,9 @@ def text(rows: Rows, params: tuple[tuple[str, int, int], ...], *values: str) -> 
         found = rows.texts.setdefault(param, set())
         for value in values:
             rows.keys.add(key(prefix + value))
-            folded = fold(value)
-            found.update(beginnings(folded))
-            if sort not in rows.first:
-                rows.first[sort] = folded[:64]
+            found.update(beginnings(fold(value)))
+        if values:
+            rows.sorts.setdefault(sort, set()).add(fold(values[0])[:64])
 
 
 def name(rows: Rows, params: tuple[tuple[str, int, int], ...], value: dict[str, Any]) -> None:
@@ -258,6 +260,8 @@ def sampled(rows: Rows, params: tuple[tuple[str, int], ...], value: dict[str, An
 
 
 def settled(rows: Rows) -> list[tuple[int, str]]:
-    """The text rows, without those that a longer one makes needless, and the sort texts."""
+    """The text rows, without those that a longer one makes needless, and the sort texts: of
+    several names the one that stands first in either direction (R4, search.html#_sort)."""
     found = [(param, one) for param, all_ in rows.texts.items() for one in without_prefixes(all_)]
-    return found + list(rows.first.items())
+    ends = {(sort, one) for sort, all_ in rows.sorts.items() for one in (min(all_), max(all_))}
+    return found + sorted(ends)

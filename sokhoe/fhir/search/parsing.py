@@ -14,7 +14,7 @@ from typing import Literal, cast, get_args
 from sokhoe.errors import Invalid, Unsupported
 from sokhoe.fhir.search.compiled import sort_key
 from sokhoe.fhir.search.conditions import Reader, targets
-from sokhoe.fhir.search.definitions import main_dates, searchable_types
+from sokhoe.fhir.search.definitions import SearchParameter, main_dates, searchable_types
 from sokhoe.fhir.search.expanding import Expander
 from sokhoe.fhir.search.filtering import filtered
 from sokhoe.fhir.search.hashing import key, prefix
@@ -152,7 +152,8 @@ class _Reading:
             )
         if back == "_revinclude" and not iterate and self.type not in targets(param):
             raise Invalid(f"{code} of {source} does not point at {self.type}.", location=name)
-        return Include(source, code, key(prefix(source, param.stored[0])), target or None, iterate)
+        only = target or _only_target(param)
+        return Include(source, code, key(prefix(source, param.stored[0])), only, iterate)
 
     # --- order ----------------------------------------------------------------------------------
 
@@ -185,6 +186,12 @@ class _Reading:
         if kind == "date":
             found &= ~3
         return Sort(cast(Literal["date", "text", "number"], kind), descending, code, found)
+
+
+def _only_target(param: SearchParameter) -> str | None:
+    """`patient` is about patients alone, although it is indexed with all that `subject` names."""
+    narrow = {path.partition("(")[2].rstrip(")") for path in param.paths}
+    return (narrow.pop() or None) if len(narrow) == 1 else None
 
 
 def usual_sort(type: str) -> Sort:

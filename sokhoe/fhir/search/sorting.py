@@ -15,6 +15,9 @@ EARTH = 6_371_008.8  # metres, its mean radius
 def sort_words(param: SearchParameter, resource: dict[str, Any]) -> list[Any]:
     """The values of a parameter to sort by: a token's code, `Type/id`, a uri, a number."""
     found: list[Any] = []
+    if all(path.endswith(":exists") for path in param.paths):  # Patient.deceased
+        there = [one for path in param.paths for one in values_at(resource, [path[:-7]])]
+        return ["true" if any(one is not False for one in there) else "false"]
     for path in param.paths:
         steps, _, end = path.partition(":")
         only = end.partition("(")[2].rstrip(")")
