@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sokhoe.fhir import terminology
+from sokhoe.fhir.definitions import element_type
 from sokhoe.fhir.json import decode, encode
 from sokhoe.fhir.json_patch import apply_json_patch
 from sokhoe.fhir.search import (
@@ -40,6 +41,7 @@ __all__ = [
     "apply_json_patch",
     "compartments",
     "decode",
+    "element_type",
     "encode",
     "explain",
     "extract",

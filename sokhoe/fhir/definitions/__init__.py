@@ -119,6 +119,15 @@ def structure(name: str) -> Structure:
     return Structure(name, {row.name: row for row in rows}, choices)
 
 
+def element_type(structure_name: str, name: str) -> str:
+    """The type of an element by its name in JSON (`Patient`, `contact` → `Patient.contact`); "" for
+    what the standard does not have. `@uri` is a uri."""
+    if structure_name not in _table.structures:
+        return ""
+    element = structure(structure_name).elements.get(name)
+    return element.type.lstrip("@") if element is not None else ""
+
+
 def codes(number: int) -> tuple[str, ...]:
     """The codes a `code` element may hold."""
     return _table.codes[number]
