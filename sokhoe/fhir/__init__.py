@@ -23,7 +23,7 @@ from sokhoe.fhir.search import (
     parse_query,
     search_parameters,
 )
-from sokhoe.fhir.subset import subset, top_elements
+from sokhoe.fhir.subset import subset, summarised, top_elements
 from sokhoe.fhir.types import TYPES, validate, validate_all
 from sokhoe.fhir.xml import from_xml, to_xml
 
@@ -51,6 +51,7 @@ __all__ = [
     "path",
     "search_parameters",
     "subset",
+    "summarised",
     "terminology",
     "to_xml",
     "top_elements",

@@ -1,7 +1,7 @@
 """A resource with some of its elements only, marked as such, and still valid.
 
-Rule: hl7.org/fhir/R4/search.html#elements: what R4 makes mandatory stays, and so do `id` and
-`meta`, where the tag SUBSETTED warns that this is not the whole.
+Rules: hl7.org/fhir/R4/search.html#elements and #summary: what R4 makes mandatory stays, and so do
+`id` and `meta`, where the tag SUBSETTED warns that this is not the whole.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from collections.abc import Set
 from functools import cache
 from typing import Any
 
-from sokhoe.fhir.definitions import structure
+from sokhoe.fhir.definitions import structure, summary
 
 TAG = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
     "code": "SUBSETTED",
 }
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
+# What changes the meaning of all else is never left out of a summary.
+_MODIFIERS = frozenset({"implicitRules", "modifierExtension"})
 
 
 @cache
@@ -38,7 +40,46 @@ def subset(resource: dict[str, Any], names: Set[str]) -> dict[str, Any]:
     choices = structure(type).choices
     wanted = names | mandatory(type)
     wanted = wanted | {full for stem in choices if stem in names for full in choices[stem]}
-    out = {name: one for name, one in resource.items() if name.removeprefix("_") in wanted}
+    return tagged({name: one for name, one in resource.items() if name.removeprefix("_") in wanted})
+
+
+def summarised(resource: dict[str, Any], how: str) -> dict[str, Any]:
+    """The resource as `_summary` wants it: `true` (what R4 counts as summary, parts of parts too),
+    `text` (the narrative and what must be), `data` (all but the narrative)."""
+    if how == "text":
+        return subset(resource, frozenset({"text"}))
+    if how == "data":
+        return tagged({name: one for name, one in resource.items() if name != "text"})
+    return tagged(_brief(resource, resource["resourceType"]))
+
+
+def tagged(resource: dict[str, Any]) -> dict[str, Any]:
+    """A resource of which something was left out, saying so."""
     meta = resource.get("meta", {})
-    out["meta"] = {**meta, "tag": [*meta.get("tag", []), TAG]}
+    return {**resource, "meta": {**meta, "tag": [*meta.get("tag", []), TAG]}}
+
+
+def _brief(part: dict[str, Any], name: str) -> dict[str, Any]:
+    known, kept = structure(name), _kept(name)
+    out: dict[str, Any] = {}
+    for key, value in part.items():
+        if key.removeprefix("_") not in kept:
+            continue
+        element = known.elements.get(key)
+        inner = element.type if element is not None else ""
+        if "." not in inner:
+            out[key] = value
+        elif isinstance(value, list):
+            out[key] = [_brief(one, inner) for one in value]
+        else:
+            out[key] = _brief(value, inner)
     return out
+
+
+@cache
+def _kept(name: str) -> frozenset[str]:
+    """The elements of a structure that a summary shows, choices by all their names."""
+    known, brief = structure(name), summary(name)
+    must = {one.name for one in known.elements.values() if one.min}
+    choices = {full for stem in known.choices if stem in brief for full in known.choices[stem]}
+    return _ALWAYS | _MODIFIERS | brief | must | choices

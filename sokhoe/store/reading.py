@@ -113,6 +113,7 @@ class Reading(ABC):
         id: str | None = None,
         *,
         since: Instant | None = None,
+        during: tuple[Instant, Instant] | None = None,
         count: int = 50,
         before: int | None = None,
         scope: Scope = EVERYTHING,
@@ -125,6 +126,17 @@ class Reading(ABC):
             tests += [sql("r.self={}", search.key(f"{type}/{id}")), sql("r.id={}", id)]
         if since is not None:
             tests.append(sql("r.at>={}", since))
+        if during is not None:
+            low, high = during
+            # a deletion stands from the moment on at which it was made, and shows nothing later
+            tests.append(sql("r.at<{} AND (r.deleted=0 OR r.at>={})", high, low))
+            tests.append(
+                sql(
+                    "NOT EXISTS (SELECT 1 FROM res n WHERE n.self=r.self AND n.version=r.version+1"
+                    " AND n.at<={})",
+                    low,
+                )
+            )
         if before is not None:
             tests.append(sql("r.seq<{}", before))
         # within one record seq and version rise together, and an index has the versions in order

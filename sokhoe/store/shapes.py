@@ -289,11 +289,13 @@ class Store(Protocol):
         id: str | None = None,
         *,
         since: Instant | None = None,
+        during: tuple[Instant, Instant] | None = None,
         count: int = 50,
         before: int | None = None,
         scope: Scope = EVERYTHING,
     ) -> Page:
-        """Versions, newest first; `before` is the `seq` to go on below (Page.next holds it)."""
+        """Versions, newest first; `before` is the `seq` to go on below (Page.next holds it).
+        `during`: only what was the standing version at some moment of this stretch [from, to)."""
 
     def commit(
         self,

@@ -225,15 +225,20 @@ class Session:
         id: str | None = None,
         *,
         since: int | None = None,
+        during: tuple[int, int] | None = None,
         count: int = 50,
         before: str | None = None,
     ) -> Page:
-        """Versions, newest first, of one resource, of a type, or of everything."""
+        """Versions, newest first, of one resource, of a type, or of everything; `during`: those
+        that stood at some moment of a stretch of time [from, to)."""
         scope = self._allow_history(type, id)
         name = "/".join(part for part in (type, id) if part) or "*"
         start = int(self._open(before, f"history {name}")) if before is not None else None
-        page = self._store.history(type, id, since=since, count=count, before=start, scope=scope)
-        if id is not None and not page.versions and start is None and since is None:
+        page = self._store.history(
+            type, id, since=since, during=during, count=count, before=start, scope=scope
+        )
+        whole = start is None and since is None and during is None
+        if id is not None and not page.versions and whole:
             self._record("R", (name,), (), outcome="4", note="history")
             raise NotFound(f"There is no {name}.")
         people = frozenset[str]().union(*map(people_of, page.versions))

@@ -14,6 +14,7 @@ from sokhoe import clock
 from sokhoe.exchange.fhir_api.door import Door
 from sokhoe.store import Delete
 from sokhoe.trust import gate as gates
+from sokhoe.trust import tokens
 from tests.testland import Pack
 from tests.worlds import Hub, a_patient, a_visit
 
@@ -119,7 +120,7 @@ def test_both_ways_say_the_same(
     assert bool(answered) or not fast
     line = last_line(hub)
     with monkeypatch.context() as closed:
-        closed.setattr(gates, "FRESH", -1.0)
+        closed.setattr(tokens, "FRESH", -1.0)
         assert told(api.request(method, path, headers=headers)) == by_door
         assert last_line(hub) == line
         assert hub.store.entries(count=1)[0].seq - before == 2 * lines
@@ -162,7 +163,7 @@ def test_a_token_revoked_by_another_process_ends_within_a_second(
     hub: Hub, answered: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("sokhoe.trust.gate.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sokhoe.trust.tokens.time.monotonic", lambda: now[0])
     api = hub.software()
     for _ in range(2):
         assert api.get("/fhir/Patient/p1").status_code == 200

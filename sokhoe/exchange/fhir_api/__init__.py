@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from sokhoe.errors import Unsupported
 from sokhoe.exchange.fhir_api import interactions as verbs
-from sokhoe.exchange.fhir_api import jobs, operations, uploads, writing
+from sokhoe.exchange.fhir_api import jobs, operations, searching, uploads, writing
 from sokhoe.exchange.fhir_api.bundles import entries_of, post_bundle
 from sokhoe.exchange.fhir_api.calls import Call, Endpoint, answer, endpoint
 from sokhoe.exchange.fhir_api.capability import statement, terminology_statement
@@ -39,8 +39,11 @@ def bundle(call: Call) -> Response:
 def routes() -> list[Endpoint]:
     """Fixed paths first, since `/fhir/{type}` would take `/fhir/metadata` for a type."""
     return [
-        endpoint("/fhir", {"POST": bundle}),
-        endpoint("/fhir/", {"POST": bundle}),
+        *(
+            endpoint(path, {"GET": later(searching.of_system), "POST": bundle})
+            for path in ("/fhir", "/fhir/")
+        ),
+        endpoint("/fhir/_search", {"POST": later(searching.of_system)}),
         endpoint("/fhir/metadata", {"GET": metadata}),
         endpoint("/fhir/_history", {"GET": later(verbs.history)}),
         *jobs.routes(),
@@ -49,7 +52,7 @@ def routes() -> list[Endpoint]:
         endpoint(
             "/fhir/{type}",
             {
-                "GET": later(verbs.search),
+                "GET": later(searching.of_type),
                 "POST": writing.create,
                 "PUT": writing.update_by,
                 "PATCH": writing.patch_by,
@@ -58,7 +61,7 @@ def routes() -> list[Endpoint]:
         ),
         endpoint(
             "/fhir/{type}/_search",
-            {"POST": later(verbs.search_by_post), "GET": later(verbs.search)},
+            {"POST": later(searching.of_type), "GET": later(searching.of_type)},
         ),
         endpoint("/fhir/{type}/_history", {"GET": later(verbs.history)}),
         endpoint(
@@ -72,6 +75,8 @@ def routes() -> list[Endpoint]:
         ),
         endpoint("/fhir/{type}/{id}/_history", {"GET": later(verbs.history)}),
         endpoint("/fhir/{type}/{id}/_history/{version}", {"GET": verbs.vread}),
+        endpoint("/fhir/{type}/{id}/{member}", {"GET": later(searching.of_compartment)}),
+        endpoint("/fhir/{type}/{id}/{member}/_search", {"POST": later(searching.of_compartment)}),
         endpoint("/fhir/{nothing:path}", {}),
     ]
 

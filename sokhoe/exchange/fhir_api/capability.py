@@ -8,7 +8,7 @@ from typing import Any
 
 from sokhoe import __version__
 from sokhoe.exchange.fhir_api import operations
-from sokhoe.fhir import TYPES, encode, search_parameters, terminology
+from sokhoe.fhir import TYPES, encode, search, search_parameters, terminology
 
 _FULL = (
     "read",
@@ -85,6 +85,11 @@ def statement(base: str, conditional_delete: str = "single") -> bytes:
                         {"code": "transaction"},
                         {"code": "batch"},
                         {"code": "history-system"},
+                        {"code": "search-system"},
+                    ],
+                    "compartment": [
+                        f"http://hl7.org/fhir/CompartmentDefinition/{name[0].lower()}{name[1:]}"
+                        for name in search.COMPARTMENTS
                     ],
                     **_operations(None),
                 }

@@ -288,6 +288,19 @@ def check_type(resource: Resource, type: str) -> None:
             f"The body is a {resource.get('resourceType')!r}, the address says {type}.",
             location="resourceType",
         )
+    meta = resource.get("meta")
+    tags = meta.get("tag") if isinstance(meta, dict) else None
+    if isinstance(tags, list) and any(
+        isinstance(one, dict) and one.get("code") == "SUBSETTED" for one in tags
+    ):
+        raise Invalid(
+            "This is a part of a record (SUBSETTED); storing it would lose the rest.",
+            hint="Read it without _summary and _elements, and send it whole.",
+            slug="subsetted",
+            status=422,
+            code="business-rule",
+            location="meta.tag",
+        )
 
 
 def check_id(resource: Resource, id: str) -> None:

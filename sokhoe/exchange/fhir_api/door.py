@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sokhoe.errors import Invalid
 from sokhoe.exchange.fhir_api.calls import http_date
-from sokhoe.exchange.fhir_api.interactions import searchset
 from sokhoe.exchange.fhir_api.negotiation import JSON
 from sokhoe.exchange.fhir_api.reception import pairs_of, repeated
+from sokhoe.exchange.fhir_api.showing import searchset
 from sokhoe.fhir import TYPES
 from sokhoe.trust import SoonSession, Version
 from sokhoe.web import Site

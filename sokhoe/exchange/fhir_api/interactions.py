@@ -1,27 +1,20 @@
-"""read, vread, create, update, delete, search, history: one small function for each FHIR verb."""
+"""read, vread and history."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from sokhoe import clock
 from sokhoe.errors import Gone, Invalid, NotFound, Unsupported
-from sokhoe.exchange.fhir_api.calls import (
-    Call,
-    answer,
-    etag,
-    version_headers,
-)
-from sokhoe.exchange.fhir_api.reception import check_repeated, form_pairs
-from sokhoe.fhir import TYPES, encode, parse_query
-from sokhoe.fhir import search as searching
-from sokhoe.trust import Page, Version
+from sokhoe.exchange.fhir_api.calls import Call, answer, etag, version_headers
+from sokhoe.exchange.fhir_api.reception import check_repeated
+from sokhoe.exchange.fhir_api.showing import SHOWING, history_bundle, shown_of
+from sokhoe.fhir import TYPES, search
+from sokhoe.trust import Version
 
 
 def known_type(call: Call) -> str:
@@ -37,11 +30,13 @@ def known_type(call: Call) -> str:
 
 
 def read(call: Call) -> Response:
-    version = call.session.read(known_type(call), call.path["id"])
+    type = known_type(call)
+    shown = shown_of(call.pairs, [type], lenient=call.lenient)
+    version = call.session.read(type, call.path["id"])
     headers = version_headers(call, version)
     if _known(call, version):
         return Response(status_code=304, headers=headers)
-    return answer(version.body, headers=headers)
+    return answer(shown.body(version), headers=headers)
 
 
 def _known(call: Call, version: Version) -> bool:
@@ -61,175 +56,84 @@ def vread(call: Call) -> Response:
     number = call.path["version"]
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         raise NotFound(f"There is no version {number[:40]!r}.")
-    version = call.session.read(known_type(call), call.path["id"], int(number))
+    type = known_type(call)
+    shown = shown_of(call.pairs, [type], lenient=call.lenient)
+    version = call.session.read(type, call.path["id"], int(number))
     if version.deleted:
         raise Gone(f"Version {number} says that {version.ref} was deleted.")
-    return answer(version.body, headers=version_headers(call, version))
-
-
-# -- search ------------------------------------------------------------------------------------
-
-
-def search(call: Call) -> Response:
-    return _search(call, known_type(call), call.pairs)
-
-
-def search_by_post(call: Call) -> Response:
-    if call.media != "application/x-www-form-urlencoded":
-        raise Unsupported(
-            "A search by POST carries a form.",
-            hint="Content-Type: application/x-www-form-urlencoded",
-            slug="media-type",
-            status=415,
-        )
-    return _search(call, known_type(call), [*call.pairs, *form_pairs(call.body)])
-
-
-def _search(call: Call, type: str, pairs: list[tuple[str, str]]) -> Response:
-    check_repeated(pairs)
-    page = call.session.search(type, pairs, lenient=call.lenient)
-    shown = [pair for pair in pairs if pair[0] != "_cursor"]
-    elements = _elements(type, shown, call.lenient)
-    more = []
-    if call.lenient and (ignored := _ignored(type, shown)):
-        issue = {"severity": "warning", "code": "not-supported", "diagnostics": ignored}
-        outcome = encode({"resourceType": "OperationOutcome", "issue": [issue]})
-        more.append(b'{"resource":' + outcome + b',"search":{"mode":"outcome"}}')
-    return answer(searchset(call.base, type, shown, page, elements, more))
-
-
-def searchset(
-    base: str,
-    type: str,
-    shown: Sequence[tuple[str, str]],
-    page: Page,
-    elements: frozenset[str] | None = None,
-    more: Sequence[bytes] = (),
-) -> bytes:
-    """The Bundle of a search. `shown`: its parameters, without a cursor; `more`: last entries."""
-    here = f"{base}/{type}?{urlencode(shown)}"
-    relations = [("self", here)]
-    if page.next is not None:
-        following = urlencode([*shown, ("_cursor", page.next)])
-        relations.append(("next", f"{base}/{type}?{following}"))
-    entries = [_entry(base, one, "match", elements) for one in page.versions]
-    entries += [_entry(base, one, "include", None) for one in page.included]
-    return _bundle("searchset", page.total, relations, [*entries, *more])
-
-
-def _elements(type: str, pairs: list[tuple[str, str]], lenient: bool) -> frozenset[str] | None:
-    """Top-level elements to show, None for all (mandatory ones are always shown)."""
-    if type == "AuditEvent":
-        return None
-    elements = parse_query(type, pairs, lenient=lenient, expander=searching.Unasked()).elements
-    return frozenset(elements) if elements else None
-
-
-def _ignored(type: str, pairs: list[tuple[str, str]]) -> str:
-    names = parse_query(type, pairs, lenient=True, expander=searching.Unasked()).ignored
-    return f"Ignored, since unknown here: {', '.join(names)}" if names else ""
-
-
-def _entry(base: str, version: Version, mode: str, elements: frozenset[str] | None) -> bytes:
-    body = version.body
-    if elements is not None:
-        keep = elements | {"resourceType", "id", "meta"}
-        cut = {name: value for name, value in version.resource.items() if name in keep}
-        tag = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"}
-        cut["meta"] = {
-            **cut["meta"],
-            "tag": [*cut["meta"].get("tag", []), {**tag, "code": "SUBSETTED"}],
-        }
-        body = encode(cut)
-    url = f"{base}/{version.ref}".encode()
-    return (
-        b'{"fullUrl":"'
-        + url
-        + b'","resource":'
-        + body
-        + b',"search":{"mode":"'
-        + mode.encode()
-        + b'"}}'
-    )
-
-
-def _bundle(
-    type: str, total: int | None, relations: list[tuple[str, str]], entries: list[bytes]
-) -> bytes:
-    """A Bundle put together from bodies as they are stored: nothing is parsed and written again."""
-    head: dict[str, Any] = {"resourceType": "Bundle", "type": type}
-    if total is not None:
-        head["total"] = total
-    head["link"] = [{"relation": name, "url": url} for name, url in relations]
-    start = encode(head)
-    if not entries:
-        return start
-    return start[:-1] + b',"entry":[' + b",".join(entries) + b"]}"
+    return answer(shown.body(version), headers=version_headers(call, version))
 
 
 # -- history -----------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class Wanted:
+    """What a history is asked for: since when, standing when, how many, from where on."""
+
+    since: int | None = None
+    during: tuple[int, int] | None = None
+    count: int = 50
+    cursor: str | None = None
+
+
 def history(call: Call) -> Response:
     type = known_type(call) if "type" in call.path else None
     id = call.path.get("id")
-    since, count, cursor = _history_arguments(call)
-    page = call.session.history(type, id, since=since, count=count, before=cursor)
-    path = "/".join(part for part in (call.base, type, id, "_history") if part)
-    return answer(_history_bundle(call, page, path))
+    wanted = _wanted(call)
+    asked = [pair for pair in call.pairs if pair[0] != "_cursor"]
+    shown = shown_of(asked, [type] if type else sorted(TYPES), lenient=call.lenient)
+    page = call.session.history(
+        type,
+        id,
+        since=wanted.since,
+        during=wanted.during,
+        count=wanted.count,
+        before=wanted.cursor,
+    )
+    path = "/".join(part for part in (type, id, "_history") if part)
+    return answer(history_bundle(call.base, path, asked, page, shown))
 
 
-def _history_arguments(call: Call) -> tuple[int | None, int, str | None]:
-    since: int | None = None
-    count = 50
-    cursor: str | None = None
+def _wanted(call: Call) -> Wanted:
+    found = Wanted()
     check_repeated(call.pairs)
     for name, value in call.pairs:
         if name == "_since":
-            since = _instant(value)
-        elif name == "_count" and value.isdigit():
-            count = max(1, min(int(value), 1000))
+            found.since = _instant(value)
+        elif name == "_at":
+            found.during = _stretch(value)
+        elif name == "_count" and value.isascii() and value.isdigit():
+            found.count = max(1, min(int(value[:9]), 1000))
         elif name == "_cursor":
-            cursor = value
-        else:
+            found.cursor = value
+        elif name not in SHOWING and not call.lenient:
             raise Unsupported(
-                f"Parameter {name}={value!r} is not known for history.",
-                hint="Known: _since, _count",
+                f"Parameter {name[:80]}={value[:80]!r} is not known for history.",
+                hint="Known: _since, _at, _count, _summary, _elements",
                 slug="unknown-parameter",
-                location=name,
+                location=name[:80],
             )
-    return since, count, cursor
+    if found.since is not None and found.during is not None:
+        raise Invalid(
+            "_since and _at cannot both be followed.", hint="Send one of them.", location="_at"
+        )
+    return found
 
 
 def _instant(value: str) -> int:
     try:
         moment = datetime.fromisoformat(value.replace(" ", "+"))
-    except ValueError:
-        raise Invalid(f"_since {value!r} is not an instant.", location="_since") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=clock.zone())
-    return int(moment.timestamp() * 1_000_000)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=clock.zone())
+        return int(moment.timestamp() * 1_000_000)
+    except (ValueError, OverflowError):
+        raise Invalid(f"_since {value[:80]!r} is not an instant.", location="_since") from None
 
 
-def _history_bundle(call: Call, page: Page, path: str) -> bytes:
-    entries = []
-    for one in page.versions:
-        method = "DELETE" if one.deleted else "POST" if one.version == 1 else "PUT"
-        url = one.type if method == "POST" else one.ref
-        entry: dict[str, Any] = {
-            "fullUrl": f"{call.base}/{one.ref}",
-            "request": {"method": method, "url": url},
-            "response": {
-                "status": {"DELETE": "204", "POST": "201"}.get(method, "200"),
-                "etag": etag(one),
-                "lastModified": clock.iso(one.at),
-            },
-        }
-        text = encode(entry)
-        if not one.deleted:
-            text = text[:-1] + b',"resource":' + one.body + b"}"
-        entries.append(text)
-    relations = [("self", path)]
-    if page.next is not None:
-        relations.append(("next", f"{path}?{urlencode({'_cursor': page.next})}"))
-    return _bundle("history", page.total, relations, entries)
+def _stretch(value: str) -> tuple[int, int]:
+    """A moment or a day, month, year: all of it counts. The spaces are `+` of a zone."""
+    try:
+        return search.stretch(value.replace(" ", "+"))
+    except (ValueError, OverflowError):
+        raise Invalid(f"_at {value[:80]!r} is no date or time.", location="_at") from None

@@ -101,6 +101,17 @@ def invariants(name: str) -> tuple[Invariant, ...]:
     return _invariants().get(name, ())
 
 
+@cache
+def _summaries() -> dict[str, frozenset[str]]:
+    return msgspec.json.decode(unpacked("summaries.json.zst"), type=dict[str, frozenset[str]])
+
+
+def summary(name: str) -> frozenset[str]:
+    """The elements of a resource type, or of a part of one, that belong to a summary; a choice by
+    its stem (`value`)."""
+    return _summaries().get(name, frozenset())
+
+
 _table = _read()
 _rows = msgspec.json.Decoder(tuple[Element, ...])
 

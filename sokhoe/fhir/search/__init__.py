@@ -5,6 +5,7 @@ that the door of `fhir` shows.
 """
 
 from sokhoe.fhir.search.care import all_references, care_dates
+from sokhoe.fhir.search.compartment import COMPARTMENTS, compartment_members
 from sokhoe.fhir.search.dates import LENGTHS, stretch
 from sokhoe.fhir.search.definitions import (
     SearchParameter,
@@ -54,6 +55,7 @@ from sokhoe.fhir.search.scanning import scanned
 from sokhoe.fhir.search.sorting import metres_between, sort_words
 
 __all__ = [
+    "COMPARTMENTS",
     "LENGTHS",
     "NO_DATE",
     "AnyOf",
@@ -81,6 +83,7 @@ __all__ = [
     "Written",
     "all_references",
     "care_dates",
+    "compartment_members",
     "compartments",
     "extract",
     "fingerprint",

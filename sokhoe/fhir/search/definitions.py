@@ -161,8 +161,13 @@ def main_dates(type: str) -> tuple[str, ...]:
     return tuple(_table()["main"].get(type, ()))
 
 
+def patient_codes(type: str) -> tuple[str, ...]:
+    """The parameters that put a record into a patient's compartment."""
+    return tuple(_table()["patient"].get(type, ()))
+
+
 def patient_parameters(type: str) -> tuple[str, ...]:
     """The reference parameters that put a record into a patient's compartment, as stored."""
     known = search_parameters(type)
-    codes = _table()["patient"].get(type, ())
+    codes = patient_codes(type)
     return tuple(sorted({stored for code in codes for stored in known[code].stored}))
