@@ -9,6 +9,7 @@ from pathlib import Path
 from sokhoe.errors import Conflict, Invalid, NotFound
 from sokhoe.store.carrying import Carrier, pack
 from sokhoe.store.chain import seal
+from sokhoe.store.hiding import hides
 from sokhoe.store.keying import Held, Keys
 from sokhoe.store.shapes import (
     EVERYTHING,
@@ -27,6 +28,7 @@ from sokhoe.store.shapes import (
     Receipt,
     Recorded,
     Scope,
+    Share,
     Still,
     Store,
     Sweep,
@@ -54,11 +56,13 @@ __all__ = [
     "Receipt",
     "Recorded",
     "Scope",
+    "Share",
     "Still",
     "Store",
     "Sweep",
     "Swept",
     "Version",
+    "hides",
     "open_store",
     "pack",
     "restore",

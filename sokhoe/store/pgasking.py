@@ -13,7 +13,7 @@ A candidate `a` is a row of `cur`, so most tests look at its own columns and rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sokhoe.fhir import search
@@ -26,6 +26,8 @@ from sokhoe.store.sqlgen import MANY, Asking, Leaf, Plain, table_of
 # What a page of 50 costs: sorting n rows found by GIN, or walking the N rows of the type by date
 # until 50 have passed (50 N / n tests, each at 0.4 of the cost of a row found and sorted).
 WALKED = 20
+# From so many patients on a list of them is hashed.
+MANY_OWNERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,28 @@ class PostgresAsking(Asking):
 
     # --- tests on a candidate, a row of cur ----------------------------------------------------
 
-    def of_patients(self, pk: str) -> Sql:
-        keys = [search.key(patient) for patient in sorted(self.scope.patients or ())]
+    def of_patients(self, patients: Iterable[str], pk: str) -> Sql:
+        keys = [search.key(patient) for patient in sorted(patients)]
         k = self.name()
+        if len(keys) > MANY_OWNERS:  # looked up in a hash table instead of compared one by one
+            o = self.name()
+            return sql(
+                f"EXISTS(SELECT 1 FROM res {k} CROSS JOIN LATERAL unnest({k}.own) AS {o}(t) "
+                f"WHERE {k}.seq={pk} AND {o}.t=ANY({{}}::bigint[]))",
+                keys,
+            )
         return sql(
             f"EXISTS(SELECT 1 FROM res {k} WHERE {k}.seq={pk} AND {k}.own && {{}}::bigint[])", keys
+        )
+
+    def of_related(self, related: Sequence[search.Condition], pk: str) -> Sql:
+        k, o, i = self.name(), self.name(), self.name()
+        own = self.dialect.xor(search.type_keys("Patient").id, f"{o}.t")
+        return sql(
+            f"EXISTS(SELECT 1 FROM res {k} CROSS JOIN LATERAL unnest({k}.own) AS {o}(t) "
+            f"WHERE {k}.seq={pk} AND EXISTS("
+            f"SELECT 1 FROM cur {i} WHERE {i}.keys && ARRAY[{own}] AND {{}}))",
+            self.all_hold("Patient", related, i),
         )
 
     def has_key(self, condition: search.Keys, a: str) -> Sql:

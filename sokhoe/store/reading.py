@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from sokhoe.clock import Instant
-from sokhoe.fhir import Query, decode, search
+from sokhoe.fhir import Query, compartments, decode, search
 from sokhoe.store import around, bodies, bounds, chain, planning, sweeping, verifying
 from sokhoe.store.bodies import Packer
+from sokhoe.store.hiding import hides
 from sokhoe.store.pieces import joined, sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES
 from sokhoe.store.searching import COLUMNS, Reader, Rows, Search, in_scope
@@ -31,6 +32,8 @@ from sokhoe.store.shapes import (
 )
 from sokhoe.store.sqlgen import Dialect
 
+# So often at most a page of history is filled up where a scope hides records.
+STEPS = 20
 POLL = 0.2  # seconds until a commit of another process is noticed
 
 
@@ -99,13 +102,15 @@ class Reading(ABC):
         scope: Scope = EVERYTHING,
     ) -> Page:
         asking = self.dialect.asking(scope)
-        wanted = around.wanted(
-            asking, roots, by, COLUMNS, since=since, after=after, count=count + 1
-        )
-        with self._snapshot(bounds.MOST_SECONDS) as read:
-            found = [self._version(row) for row in read(wanted.text, wanted.args)]
-        more = len(found) > count
-        return Page(tuple(found[:count]), next=str(found[count - 1].seq) if more else None)
+
+        def step(after: int) -> list[Version]:
+            wanted = around.wanted(
+                asking, roots, by, COLUMNS, since=since, after=after, count=count + 1
+            )
+            with self._snapshot(bounds.MOST_SECONDS) as read:
+                return [self._version(row) for row in read(wanted.text, wanted.args)]
+
+        return self._filled(step, after, count, scope)
 
     def history(
         self,
@@ -137,20 +142,55 @@ class Reading(ABC):
                     low,
                 )
             )
-        if before is not None:
-            tests.append(sql("r.seq<{}", before))
         # within one record seq and version rise together, and an index has the versions in order
         order = "r.seq" if id is None else "r.version"
-        wanted = sql(
-            f"SELECT {COLUMNS} FROM res r WHERE {{}} ORDER BY {order} DESC LIMIT {{}}",
-            joined(" AND ", tests),
-            count + 1,
-        )
-        with self._snapshot(bounds.MOST_SECONDS) as read:
-            rows = read(wanted.text, wanted.args)
-        versions = tuple(self._version(row) for row in rows[:count])
-        more = len(rows) > count and count > 0
-        return Page(versions, next=str(versions[-1].seq) if more else None)
+
+        def step(before: int) -> list[Version]:
+            below = [sql("r.seq<{}", before)] if before else []
+            wanted = sql(
+                f"SELECT {COLUMNS} FROM res r WHERE {{}} ORDER BY {order} DESC LIMIT {{}}",
+                joined(" AND ", [*tests, *below]),
+                count + 1,
+            )
+            with self._snapshot(bounds.MOST_SECONDS) as read:
+                return [self._version(row) for row in read(wanted.text, wanted.args)]
+
+        return self._filled(step, before or 0, count, scope)
+
+    def _filled(
+        self, step: Callable[[int], list[Version]], place: int, count: int, scope: Scope
+    ) -> Page:
+        """A page of what `step` gives from a place on (one more than a page at a time), without
+        what the scope hides for what stands in it. Where much is hidden a page may be short."""
+        found: list[Version] = []
+        for _ in range(STEPS):
+            batch = step(place)
+            shown = [one for one in batch if not scope.looks or not self._hides(scope, one)]
+            found += shown
+            if len(batch) <= count or count == 0:
+                place = 0
+                break
+            place = batch[-1].seq
+            if len(found) > count:
+                break
+        if len(found) > count > 0:
+            return Page(tuple(found[:count]), next=str(found[count - 1].seq))
+        return Page(tuple(found[:count]), next=str(place) if place else None)
+
+    def _hides(self, scope: Scope, version: Version) -> bool:
+        """Whether the scope hides a version for what stands in it, or for what stood in the one
+        that a deletion ended, or for what stands in the record now."""
+        seen: Version | None = version
+        if version.deleted:
+            seen = self.read(version.type, version.id, version.version - 1)
+        if seen is None or seen.deleted:
+            return False
+        now = self.read(version.type, version.id)
+        for one in [seen] if now is None or now.deleted or now.seq == seen.seq else [seen, now]:
+            resource = one.resource
+            if hides(scope, compartments(resource), resource):
+                return True
+        return False
 
     def _version(self, row: tuple[Any, ...]) -> Version:
         seq, number, code, id, version, at, deleted, dictionary, body = row

@@ -219,13 +219,17 @@ class Search:
 
 
 def in_scope(asking: Asking, scope: Scope) -> Sql:
-    """The scope as a test on a version `r` of any type, for history."""
+    """The scope as a test on a version `r` of any type and age, for history: all but what depends
+    on what stands in it (`Scope.looks`)."""
     tests = []
     if scope.types is not None:
         tests.append(asking.dialect.one_of("r.type", _codes(scope.types)))
     if scope.patients is not None:
         free = asking.dialect.one_of("r.type", _codes(scope.open))
-        tests.append(sql("({} OR {})", free, asking.of_patients("r.seq")))
+        tests.append(sql("({} OR {})", free, asking.of_own("r.seq")))
+    for share in scope.closed:
+        if share.whole:
+            tests.append(sql("NOT {}", asking.of_patients(share.patients, "r.seq")))
     return joined(" AND ", [Sql("1=1"), *tests])
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sokhoe.clock import Instant
-from sokhoe.fhir import Query, decode
+from sokhoe.fhir import Query, decode, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +137,50 @@ class Receipt:
     changed: tuple[bool, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Share:
+    """A part of some patients' records. `what`: of a type all (True), nothing (False), or what
+    meets a condition that the index answers; `rest`: of the types that are not named there."""
+
+    patients: frozenset[str]
+    what: Mapping[str, bool | search.Condition] = field(default_factory=dict)
+    rest: bool = True
+
+    def of(self, type: str) -> bool | search.Condition:
+        return self.what.get(type, self.rest)
+
+    @property
+    def whole(self) -> bool:
+        return self.rest and not self.what
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What the asker may be shown at all; it goes into the SQL of every query form.
 
-    `patients`: only resources in these patients' compartments (None: everybody's).
-    `types`: only these types (None: all). `open`: types that belong to no patient and are shown
-    although `patients` is set (Organization, Practitioner, Location, Medication …).
+    `patients`: only resources in these patients' compartments (None: everybody's); `related`: and
+    in those of patients who meet these conditions now. `types`: only these types (None: all).
+    `open`: types that belong to no patient and are shown although `patients` is set (Organization,
+    Practitioner, Location, Medication …). `only`: of these types only what meets the condition.
+    `closed`: what is hidden although all the rest would show it. Conditions of `only` and `closed`
+    ask the record's own index entries: Keys, Dates, Texts, Numbers, AnyOf, Not.
     """
 
     patients: frozenset[str] | None = None
     types: frozenset[str] | None = None
     open: frozenset[str] = field(default_factory=frozenset)
+    related: tuple[search.Condition, ...] = ()
+    only: tuple[tuple[str, search.Condition], ...] = ()
+    closed: tuple[Share, ...] = ()
+
+    @property
+    def looks(self) -> bool:
+        """Whether it depends on what stands in a record, besides its type and its patients."""
+        return bool(self.only) or any(not one.whole for one in self.closed)
+
+    def narrowed(self, type: str) -> list[search.Condition]:
+        """What records of a type must meet besides."""
+        return [condition for name, condition in self.only if name == type]
 
 
 EVERYTHING = Scope()
@@ -204,7 +236,7 @@ class Sweep:
     everybody's); `own`: only what lies in some patient's compartment; `open`: types that are taken
     whatever patient they belong to; `since`: only what was written then or later; `deleted`: what
     was deleted, in place of what stands; `choice`: of some types only certain records;
-    `window`: how many numbers of the log one step goes over."""
+    `window`: how many numbers of the log one step goes over; `closed`: what is left out."""
 
     types: frozenset[str]
     upto: int
@@ -215,6 +247,7 @@ class Sweep:
     deleted: bool = False
     choice: Choice = field(default_factory=Choice)
     window: int = 5_000
+    closed: tuple[Share, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

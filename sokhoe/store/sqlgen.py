@@ -12,7 +12,8 @@ where a record enters: matches, ends of chains, `_has`, includes, counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol, TypeGuard
 
@@ -28,7 +29,7 @@ from sokhoe.store.comparing import (
 from sokhoe.store.layout import main_keys
 from sokhoe.store.pieces import FALSE, TRUE, Sql, either, joined, sql
 from sokhoe.store.planning import TYPE_CODES
-from sokhoe.store.shapes import Scope
+from sokhoe.store.shapes import EVERYTHING, Scope
 
 MANY = 4000  # from here on a condition counts as large
 FEW_PATIENTS = 20  # a scope of so few people may lead a search
@@ -88,25 +89,76 @@ class Asking:
 
     def allowed(self, type: str, a: str) -> Sql | None:
         """The scope as a test; None: nothing to test; FALSE: no record of this type at all."""
+        tests = self.allowed_by_log(type, f"{a}.pk")
+        if tests is FALSE:
+            return FALSE
+        scope = self.scope
+        found = [] if tests is None else [tests]
+        with self.freely():
+            found += [self.holds(type, one, a) for one in scope.narrowed(type)]
+            for share in scope.closed if has_people(type) else ():
+                what = share.of(type)
+                if not isinstance(what, bool):
+                    theirs = self.of_patients(share.patients, f"{a}.pk")
+                    found.append(sql("NOT ({} AND {})", theirs, self.holds(type, what, a)))
+        return joined(" AND ", found) if found else None
+
+    def allowed_by_log(self, type: str, pk: str) -> Sql | None:
+        """As `allowed`, of a version of any age: as much as its type and its patients say."""
         scope = self.scope
         if scope.types is not None and type not in scope.types:
             return FALSE
-        if scope.patients is None or type in scope.open:
+        if scope.patients is None and not scope.closed:
             return None
-        if not scope.patients or not (type == "Patient" or search.patient_parameters(type)):
-            return FALSE
-        return self.of_patients(f"{a}.pk")
+        tests = []
+        if scope.patients is not None and type not in scope.open:
+            if not has_people(type) or not (scope.patients or scope.related):
+                return FALSE
+            tests.append(self.of_own(pk))
+        if has_people(type):
+            for share in scope.closed:
+                if share.of(type) is True:
+                    tests.append(sql("NOT {}", self.of_patients(share.patients, pk)))
+        return joined(" AND ", tests) if tests else None
 
     def allows_none(self, type: str) -> bool:
         """Whether the scope shows no record of this type."""
-        return self.allowed(type, "a") is FALSE
+        return self.allowed_by_log(type, "a.pk") is FALSE
 
-    def of_patients(self, pk: str) -> Sql:
-        keys = [search.key(patient) for patient in sorted(self.scope.patients or ())]
+    @contextmanager
+    def freely(self) -> Iterator[None]:
+        """What the scope itself asks is asked of all records."""
+        scope, self.scope = self.scope, EVERYTHING
+        try:
+            yield
+        finally:
+            self.scope = scope
+
+    def of_own(self, pk: str) -> Sql:
+        """The patients of the scope, and those that are related."""
+        scope = self.scope
+        ways = [self.of_patients(scope.patients, pk)] if scope.patients else []
+        if scope.related:
+            with self.freely():
+                ways.append(self.of_related(scope.related, pk))
+        return either(ways) if ways else FALSE
+
+    def of_patients(self, patients: Iterable[str], pk: str) -> Sql:
+        keys = [search.key(patient) for patient in sorted(patients)]
         k = self.name()
         inside = self.dialect.one_of(f"{k}.t", keys)
         return sql(
             f"EXISTS(SELECT 1 FROM link {k} WHERE {k}.pk={pk} AND {k}.own=1 AND {{}})", inside
+        )
+
+    def of_related(self, related: Sequence[search.Condition], pk: str) -> Sql:
+        """A record of a patient who meets these conditions now."""
+        k, i = self.name(), self.name()
+        own = self.dialect.xor(search.type_keys("Patient").id, f"{k}.t")
+        return sql(
+            f"EXISTS(SELECT 1 FROM link {k} WHERE {k}.pk={pk} AND {k}.own=1 AND EXISTS("
+            f"SELECT 1 FROM eq {i} WHERE {i}.h={own} AND {{}}))",
+            self.all_hold("Patient", related, i),
         )
 
     def holds(self, type: str, condition: search.Condition, a: str) -> Sql:
@@ -256,7 +308,9 @@ class Asking:
 
     def _few_patients(self, type: str) -> search.Keys | None:
         scope = self.scope
-        if not scope.patients or type in scope.open or len(scope.patients) > FEW_PATIENTS:
+        if not scope.patients or scope.related or type in scope.open:
+            return None
+        if len(scope.patients) > FEW_PATIENTS:
             return None
         keys = [search.key(patient) for patient in sorted(scope.patients)]
         starts = [search.key(search.prefix(type, one)) for one in search.patient_parameters(type)]
@@ -372,6 +426,11 @@ class Asking:
             self.rows(lead),
             self.all_hold(type, rest, a),
         )
+
+
+def has_people(type: str) -> bool:
+    """Whether records of a type lie in patients' compartments."""
+    return type == "Patient" or bool(search.patient_parameters(type))
 
 
 def _several(condition: search.Condition) -> Several | None:

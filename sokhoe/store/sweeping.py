@@ -23,13 +23,14 @@ from typing import Any
 
 from sokhoe.clock import Instant
 from sokhoe.errors import Unsupported
-from sokhoe.fhir import Query, compartments, decode, search
+from sokhoe.fhir import Query, compartments, decode, extract, search
 from sokhoe.store import bodies
 from sokhoe.store.bodies import Packer
+from sokhoe.store.hiding import meets
 from sokhoe.store.pieces import sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES
 from sokhoe.store.searching import Reader, Search
-from sokhoe.store.shapes import Choice, Point, Sweep, Swept, Taken
+from sokhoe.store.shapes import Choice, Point, Share, Sweep, Swept, Taken
 from sokhoe.store.sqlgen import Dialect
 
 MOST_CHOSEN = 2_000_000  # 16 MB of numbers
@@ -98,14 +99,16 @@ def sweep(
     packed = _packed(read, dialect, rows, high - low)
     taken: list[Taken] = []
     people: set[str] = set()
+    hidden = _hidden(wanted.closed)
     for seq, code, id, version, at, deleted, _ in rows:
         type, own = TYPE_NAMES[code], owners.get(seq)
         if deleted:
-            taken.append((type, id, b""))
             body = _before(read, packer, code, id, version) if own else b""
         else:
             body = bodies.whole(type, id, version, at, packer.open(*packed[seq]))
-            taken.append((type, id, body))
+        if own and hidden(type, own, body):
+            continue
+        taken.append((type, id, b"" if deleted else body))
         if own:
             people.update(names.of(type, id, body, own))
     return Swept(tuple(taken), frozenset(people), high)
@@ -169,6 +172,22 @@ def _fits(
         return bool(own) or not wanted.own
 
     return fits
+
+
+def _hidden(closed: Sequence[Share]) -> Callable[[str, Sequence[int], bytes], bool]:
+    """Whether a record (type, hashes of its patients, body) is closed."""
+    keyed = [(share, frozenset(map(search.key, share.patients))) for share in closed]
+
+    def hidden(type: str, own: Sequence[int], body: bytes) -> bool:
+        for share, keys in keyed:
+            what = share.of(type)
+            if what is False or keys.isdisjoint(own):
+                continue
+            if what is True or meets(what, extract(decode(body))):
+                return True
+        return False
+
+    return hidden
 
 
 def _before(read: Reader, packer: Packer, code: int, id: str, version: int) -> bytes:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from sokhoe.errors import Invalid
 from sokhoe.fhir import IndexRows, extract, search
 from sokhoe.store import bounds, ordering, resolving
+from sokhoe.store.hiding import hides
 from sokhoe.store.ordering import Found
 from sokhoe.store.pieces import sql
 from sokhoe.store.planning import TYPE_CODES
@@ -134,6 +135,8 @@ def late(one: Search, query: search.Query, upto: int) -> list[Late]:
     for version in one.versions(_allowed(one, query.type, stood)).values():
         resource = version.resource
         each = Late(version, resource, extract(resource))
+        if hides(one.scope, each.rows.patients, resource):
+            continue
         if _meets(one, query.type, each, query.where):
             found.append(each)
     return found
@@ -151,7 +154,7 @@ def _stood(one: Search, code: int, id: str, upto: int) -> int | None:
 
 def _allowed(one: Search, type: str, seqs: list[int]) -> list[int]:
     """Those that the scope shows; the log knows the patients of every version."""
-    test = one.asking.allowed(type, "a")
+    test = one.asking.allowed_by_log(type, "a.pk")
     if test is None or not seqs:
         return seqs
     wanted = sql(

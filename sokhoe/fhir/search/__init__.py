@@ -52,9 +52,11 @@ from sokhoe.fhir.search.query import (
     Written,
 )
 from sokhoe.fhir.search.scanning import scanned
+from sokhoe.fhir.search.sensitive import CATEGORIES, categories, category_key
 from sokhoe.fhir.search.sorting import metres_between, sort_words
 
 __all__ = [
+    "CATEGORIES",
     "COMPARTMENTS",
     "LENGTHS",
     "NO_DATE",
@@ -83,6 +85,8 @@ __all__ = [
     "Written",
     "all_references",
     "care_dates",
+    "categories",
+    "category_key",
     "compartment_members",
     "compartments",
     "extract",

@@ -20,6 +20,7 @@ import zstandard
 
 from sokhoe import clock
 from sokhoe.errors import Invalid
+from sokhoe.fhir.search import sensitive
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +59,18 @@ def _table() -> dict[str, Any]:
 
 
 # To be raised when `extract` gives other rows for the same resource: stores then index anew.
-EXTRACTION = 4
+EXTRACTION = 5
 
 
 def fingerprint() -> str:
     """What an index was made with; two that differ do not find the same records.
 
-    Definitions, extraction, and the local zone, since partial dates are indexed in local time.
+    Definitions, extraction, the codes of protected categories, and the local zone, since partial
+    dates are indexed in local time.
     """
     minutes = int(clock.zone().utcoffset(None).total_seconds() // 60)
-    return f"{EXTRACTION}:{blake2b(_packed(), digest_size=8).hexdigest()}:{minutes}"
+    made = blake2b(_packed() + sensitive.packed(), digest_size=8).hexdigest()
+    return f"{EXTRACTION}:{made}:{minutes}"
 
 
 @lru_cache(maxsize=1)

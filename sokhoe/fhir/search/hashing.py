@@ -34,14 +34,8 @@ def date_key(text: str) -> int:
 cached = lru_cache(maxsize=131_072)(key)
 
 
-@lru_cache(maxsize=131_072)
-def token_keys(prefixes: tuple[str, ...], system: str, code: str) -> tuple[int, ...]:
-    """All keys under which one coded value is found, for each parameter that indexes it."""
-    return tuple(token_keys_now(prefixes, system, code))
-
-
-def token_keys_now(prefixes: tuple[str, ...], system: str, code: str) -> list[int]:
-    """As `token_keys`, not remembered: for identifiers, which do not come twice."""
+def token_keys(prefixes: tuple[str, ...], system: str, code: str) -> list[int]:
+    """All keys under which a value with a system is found, for each parameter that indexes it."""
     found = []
     for prefix in prefixes:
         if code:

@@ -13,7 +13,8 @@ from typing import Any
 
 from sokhoe.fhir.search.dates import BEGINNING, END, Stretch, length_class, stretch
 from sokhoe.fhir.search.fold import beginnings, fold, without_prefixes
-from sokhoe.fhir.search.hashing import cached, key, token_keys, token_keys_now
+from sokhoe.fhir.search.hashing import cached, key, token_keys
+from sokhoe.fhir.search.sensitive import coded_keys
 from sokhoe.fhir.search.units import UCUM, in_base_units
 
 Prefixes = tuple[str, ...]
@@ -73,16 +74,16 @@ def boolean(rows: Rows, prefixes: Prefixes, value: bool) -> None:
 
 
 def coding(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
-    rows.keys.update(token_keys(prefixes, value.get("system", ""), value.get("code", "")))
+    rows.keys.update(coded_keys(prefixes, value.get("system", ""), value.get("code", "")))
 
 
 def concept(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
     for one in value.get("coding", ()):
-        rows.keys.update(token_keys(prefixes, one.get("system", ""), one.get("code", "")))
+        rows.keys.update(coded_keys(prefixes, one.get("system", ""), one.get("code", "")))
 
 
 def identifier(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
-    rows.keys.update(token_keys_now(prefixes, value.get("system", ""), value.get("value", "")))
+    rows.keys.update(token_keys(prefixes, value.get("system", ""), value.get("value", "")))
     if kind := value.get("type"):
         for one in kind.get("coding", ()):
             text = f"{one.get('system', '')}|{one.get('code', '')}|{value.get('value', '')}"
@@ -90,7 +91,7 @@ def identifier(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
 
 
 def contact(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
-    rows.keys.update(token_keys_now(prefixes, value.get("system", ""), value.get("value", "")))
+    rows.keys.update(token_keys(prefixes, value.get("system", ""), value.get("value", "")))
 
 
 def reference(
@@ -112,7 +113,7 @@ def reference(
     if known := value.get("identifier"):
         prefixes = tuple(f"{prefix[:-1]}:identifier|" for prefix, _, _, _ in params)
         system, code = known.get("system", ""), known.get("value", "")
-        rows.keys.update(token_keys_now(prefixes, system, code))
+        rows.keys.update(token_keys(prefixes, system, code))
 
 
 def typed(rows: Rows, bits: tuple[tuple[str, int], ...], value: Any) -> None:
