@@ -250,7 +250,7 @@ class Authority:
             serialization.NoEncryption(),
         )
         certs = [asn1_x509.Certificate.load(der(one)) for one in tsa.chain]
-        others: Any = SimpleCertificateStore()  # type: ignore[no-untyped-call]
+        others: Any = SimpleCertificateStore()
         for one in certs[1:]:
             others.register(one)
         stamper = DummyTimeStamper(

@@ -4,6 +4,7 @@ certificate in it, so that it can be checked when nobody answers any more."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 
 from cryptography import x509
@@ -25,8 +26,8 @@ def complete_jws(data: bytes, url: str, anchors: Anchors) -> bytes:
     token = parts.token or stamps.stamp(url, stamped)
     at = stamps.read(token).tst_info.gen_time
     own, others = parts.chain[0], parts.chain[1:]
-    proofs = status_of(own, others, anchors, at=at) + status_of_stamp(token, stamped, anchors)
-    _good(standing(own, others, at=at, anchors=anchors, proofs=proofs).status)
+    proofs = status_of(own, others, anchors, at=at)
+    proofs += status_of_stamp(token, sha256(stamped).digest(), anchors)
     return jws.completed(data, token, proofs)
 
 
@@ -35,18 +36,21 @@ def status_of(
     others: Sequence[x509.Certificate],
     anchors: Anchors,
     *,
-    at: object = None,
+    at: datetime | None = None,
     use: str = SIGN,
 ) -> Proofs:
-    """The status answers for a chain, asked for now. Raises Invalid, Unavailable."""
-    found = standing(own, others, at=at or moment(), anchors=anchors, use=use)  # type: ignore[arg-type]
+    """The status answers for a chain that stood at that moment (None: now), asked for now. Raises
+    Invalid, Unavailable."""
+    when = at or moment()
+    found = standing(own, others, at=when, anchors=anchors, use=use)
     _good(found.status)
-    return gather(found.path)
+    proofs = gather(found.path)
+    _good(standing(own, others, at=when, anchors=anchors, use=use, proofs=proofs).status)
+    return proofs
 
 
-def status_of_stamp(token: bytes, stamped: bytes, anchors: Anchors) -> Proofs:
-    """The same for the authority of a time stamp."""
-    digest = sha256(stamped).digest()
+def status_of_stamp(token: bytes, digest: bytes, anchors: Anchors) -> Proofs:
+    """The same for the authority of a time stamp over what has this SHA-256."""
     found = stamps.check(token, digest, anchors=anchors, now=moment())
     if isinstance(found, str):
         raise Invalid(f"The time stamp proves nothing: {found}", slug="signature")

@@ -49,10 +49,11 @@ class Judge:
         stamped: bytes = b"",
         proofs: Proofs | None = None,
         until: datetime | None = None,
+        proven: datetime | None = None,
     ) -> Verdict:
         """`said`: when the signer says that he signed; `token`: the time stamp over `stamped`;
         `proofs`: what was kept; `until`: when a later time stamp proves all of this to have been
-        there, in place of now."""
+        there, in place of now; `proven`: such a stamp's time, which stands in for `token`."""
         now = until or self.now
         who = {
             "name": words_of(own.subject, NameOID.COMMON_NAME),
@@ -61,10 +62,14 @@ class Judge:
         }
 
         def verdict(status: Status, level: str, at: datetime | None, why: str = "") -> Verdict:
-            return Verdict(status, level, at=at, proven=bool(token), why=why, **who)  # type: ignore[arg-type]
+            sure = token is not None or proven is not None
+            return Verdict(status, level, at=at, proven=sure, why=why, **who)  # type: ignore[arg-type]
 
         if said is not None and said > self.now + AHEAD:
             return verdict(Status.BROKEN, "", said, "The time of signing lies ahead of us.")
+        if token is None and proven is not None:
+            found = self._standing(own, others, proven, proofs)
+            return verdict(found.status, "B-LT" if proofs else "B-T", proven, found.why)
         if token is None:
             found = self._standing(own, others, now, proofs)
             status = Status.WAITING if found.status is Status.GOOD else found.status
