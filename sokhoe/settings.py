@@ -64,6 +64,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("pin_hours", 12, "hours after a whole sign-in in which a PIN is enough on that device"),
     Setting("token_minutes", 60, "life of an access token for software, in minutes"),
+    Setting("refresh_days", 90, "days for which an app may renew its access without asking again"),
     Setting(
         "key_hosts",
         "",

@@ -38,6 +38,7 @@ log = logging.getLogger("sokhoe.book")
 HOME = "/book"
 DOOR = "/book/signin"
 CALLBACK = "/book/callback"
+ASKED = "/oauth/authorize?"
 TASK = "urn:sokhoe:task"
 _NAMESPACE = UUID("0e9ad6a5-3f0c-4c1e-8a3b-7f1f6f1f5b52")
 # Good enough to link two papers of one number, not to open a Book.
@@ -141,8 +142,8 @@ def _cookie(site: Site) -> str:
 
 
 def _back(path: str) -> str:
-    """Where to go afterwards: a page of the Book, never anything else."""
-    inside = path == HOME or path.startswith((HOME + "/", HOME + "?"))
+    """Where to go afterwards: a page of the Book, or back to an app's question; nothing else."""
+    inside = path == HOME or path.startswith((HOME + "/", HOME + "?", ASKED))
     return local_path(path) if inside and not path.startswith((DOOR, CALLBACK)) else HOME
 
 

@@ -31,11 +31,12 @@ def _worker(site: Site) -> jobs.Worker:
     return jobs.worker(site.gate, site.settings, {"request": requests})
 
 
-def followers(site: Site) -> list[Tray | Subscriptions | jobs.Worker]:
-    """Subscriptions; the worker of long jobs; the tray where a pack brings files to read."""
+def followers(site: Site) -> list[Tray | Subscriptions | jobs.Worker | oauth.Tidier]:
+    """Subscriptions; the worker of long jobs; the tray where a pack brings files to read; and who
+    forgets tokens that are over."""
     kinds = site.pack.seam("exchange.file_kinds")
     trays = [Tray(site.gate, kinds)] if kinds else []
-    return [*trays, Subscriptions(site), _worker(site)]
+    return [*trays, Subscriptions(site), _worker(site), oauth.Tidier(site.gate)]
 
 
 __all__ = [

@@ -28,13 +28,14 @@ from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from sokhoe.trust.assertions import TYPE as ASSERTION_TYPE
 from sokhoe.trust.auditlog import AuditLog, Sealer
-from sokhoe.trust.clients import Client, Clients, Kind, Proof
+from sokhoe.trust.clients import WORDS, Client, Clients, Kind, Proof
 from sokhoe.trust.exporting import Bounds
 from sokhoe.trust.gate import Gate, SignedIn
+from sokhoe.trust.grants import Grant, Wish, is_challenge, may_grant, within
 from sokhoe.trust.jobs import Job, Jobs, State
 from sokhoe.trust.loading import Batch, Makers, Place, open_lines, refusals
 from sokhoe.trust.passwords import digest, draw, same
-from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit
+from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit, scope_deeds
 from sokhoe.trust.session import Session, mark
 from sokhoe.trust.signins import Origin
 from sokhoe.trust.soon import SoonSession
@@ -48,6 +49,7 @@ __all__ = [
     "PERMITS",
     "STAFF",
     "USUAL_PURPOSE",
+    "WORDS",
     "Account",
     "Actor",
     "AuditLog",
@@ -61,6 +63,7 @@ __all__ = [
     "Delete",
     "Fault",
     "Gate",
+    "Grant",
     "Job",
     "Jobs",
     "Keep",
@@ -88,11 +91,16 @@ __all__ = [
     "Token",
     "Tokens",
     "Version",
+    "Wish",
     "digest",
     "draw",
+    "is_challenge",
     "keys",
     "mark",
+    "may_grant",
     "open_lines",
     "refusals",
     "same",
+    "scope_deeds",
+    "within",
 ]

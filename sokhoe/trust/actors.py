@@ -56,7 +56,8 @@ class Actor:
     `id` is a reference (`Practitioner/…`, `Person/…`, `Device/…`); `name` is what a citizen reads
     in the access log; `place` is the facility's reference (`Organization/…`) or "" for the
     province; `scopes` are a software client's (SMART v2, `system/Observation.rs`);
-    `room` is set for machines.
+    `room` is set for machines. `client` is the app through which a person acts, within `scopes`
+    (`user/Observation.rs`); `patient` the one whom that app is about ("" for nobody in particular).
     """
 
     id: str
@@ -67,3 +68,5 @@ class Actor:
     username: str = ""
     scopes: tuple[str, ...] = ()
     room: str = ""
+    client: str = ""
+    patient: str = ""

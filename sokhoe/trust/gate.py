@@ -26,6 +26,8 @@ from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.clients import Client, Clients, Kind, Proof, covered
 from sokhoe.trust.devices import Devices
 from sokhoe.trust.entrance import Entrance
+from sokhoe.trust.grants import Grants, Wish
+from sokhoe.trust.issuer import Issuer
 from sokhoe.trust.notes import note
 from sokhoe.trust.passwords import digest, draw, same
 from sokhoe.trust.session import Session
@@ -79,6 +81,10 @@ class Gate:
             hosts |= outside.THIS_MACHINE
         self.clients = Clients(store, outside.Guard(hosts, "key_hosts", "jwks_uri"))
         self.tokens = Tokens(store, self.clients, self._soon)
+        self.grants = Grants(
+            store, settings, self.tokens, self._alive, self._today, self._note_trouble
+        )
+        self.issuer = Issuer(store, self._secret)
 
     @property
     def memory(self) -> Store:
@@ -152,6 +158,27 @@ class Gate:
         session = self.session(actor, Purpose(value["purpose"]), address)
         return SignedIn(session, value["csrf"], digest(cookie), value.get("fresh", 0))
 
+    def _alive(self, key: str) -> bool:
+        """Whether this sign-in still lives; an app that is used instead of it keeps it alive."""
+        value = self._store.kept("signin", key)
+        longest = int(self._settings.session_hours) * 3_600_000_000
+        return value is not None and clock.now() <= value["since"] + longest
+
+    def _today(self, actor: Actor) -> Actor | None:
+        """Somebody whom an app acts for, with the role and place he has today; None when his
+        account is closed. A citizen has no account: the e-ID vouched for him."""
+        if actor.role is Role.CITIZEN:
+            return actor
+        account = self.accounts.kept(actor.username)
+        if account is None or not account["active"] or account["actor"] != actor.id:
+            return None
+        return replace(
+            actor,
+            role=Role(account["role"]),
+            place=account["place"],
+            place_name=account["place_name"],
+        )
+
     def sign_out(self, cookie: str) -> None:
         """End a sign-in, everywhere."""
         self.signins.end(cookie)
@@ -197,6 +224,14 @@ class Gate:
         if client.kind is Kind.KEY:
             seconds = min(seconds, SHORT)
         return self.tokens.issue(actor, seconds, client=client.id)
+
+    def let_in(
+        self, wish: Wish, actor: Actor, signin: str, client: Client, address: str = ""
+    ) -> str:
+        """Somebody says yes to an app: the code it gets (see `Grants`); noted in the audit."""
+        code = self.grants.grant(wish, actor, signin, client.name)
+        self._note(actor.username, f"let in the app {client.id}", address, actor=actor)
+        return code
 
     def proved(self, proof: Proof, address: str = "") -> Client:
         """The client that has proved who it is; a refusal stands in the audit. Raises SignIn."""
@@ -247,6 +282,7 @@ class Gate:
             self._note(username, "account closed: not used", "")
         old = [*self.tokens.over(), *assertions.spent_and_over(self._store)]
         old += [*self.signins.old(), *self.tries.old()]
+        old += [*self.grants.over(), *self.issuer.over()]
         if old:
             self._store.keep(*old)
         return len(old)
@@ -277,6 +313,9 @@ class Gate:
 
     def _tag(self, text: str) -> str:
         return hmac.new(self._secret, b"note\n" + text.encode(), sha256).hexdigest()
+
+    def _note_trouble(self, actor: Actor, what: str) -> None:
+        self._note(actor.username, what, "", actor=actor, outcome="4")
 
     def _note(
         self,

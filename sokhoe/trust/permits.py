@@ -120,7 +120,7 @@ MACHINES: dict[str, tuple[tuple[frozenset[Deed], frozenset[str]], ...]] = {
 }
 
 _SCOPE = re.compile(
-    r"^(?P<level>system|user)/(?P<type>\*|[A-Za-z]+)\.(?P<may>\*|read|write|c?r?u?d?s?)(\?.*)?$"
+    r"^(?P<level>system|user|patient)/(?P<type>\*|[A-Za-z]+)\.(?P<may>\*|read|write|c?r?u?d?s?)(\?.*)?$"
 )
 _LETTERS = {
     "c": Deed.WRITE,
@@ -129,6 +129,30 @@ _LETTERS = {
     "d": Deed.DELETE,
     "s": Deed.SEARCH,
 }
+
+
+def scope_within(actor: Actor, purpose: Purpose, scope: str) -> str:
+    """What of a `user/` or `patient/` scope is within the role of somebody who is asked to let an
+    app have it, in v2 letters; "" where nothing is. One patient's record is read only."""
+    wanted = scope_deeds(scope)
+    if wanted is None or scope.startswith("system/"):
+        return ""
+    type, deeds = wanted
+    allowed = {
+        deed
+        for permit in PERMITS
+        if permit.role is actor.role and purpose in permit.purposes
+        if (permit.types - AUDIT if type == "*" else type in permit.types)
+        for deed in permit.deeds & deeds
+    }
+    level, _, rest = scope.partition("/")
+    if level == "patient":
+        allowed &= READ
+    asked = rest.partition("?")[0].rpartition(".")[2]
+    letters = asked if set(asked) <= set(_LETTERS) else "cruds"
+    kept = "".join(one for one in "cruds" if one in letters and _LETTERS[one] in allowed)
+    query = f"?{rest.partition('?')[2]}" if "?" in rest else ""
+    return f"{level}/{type}.{kept}{query}" if kept else ""
 
 
 def scope_deeds(scope: str) -> tuple[str, frozenset[Deed]] | None:
@@ -153,10 +177,12 @@ def scope_deeds(scope: str) -> tuple[str, frozenset[Deed]] | None:
 
 
 @lru_cache(maxsize=1024)
-def _software(scopes: tuple[str, ...], deed: Deed) -> frozenset[str]:
-    """The types with which software that was granted these scopes may do this."""
+def _granted(scopes: tuple[str, ...], level: str, deed: Deed) -> frozenset[str]:
+    """The types with which who was granted these scopes may do this. `level`: system (software
+    for itself), user (somebody through an app), patient (through an app, one patient)."""
     found: set[str] = set()
-    for type, deeds in filter(None, map(scope_deeds, scopes)):
+    own = (one for one in scopes if one.startswith(f"{level}/"))
+    for type, deeds in filter(None, map(scope_deeds, own)):
         if deed in deeds:
             # The audit is for people with that office and for citizens, never by a wildcard.
             found |= TYPES - AUDIT if type == "*" else {type}
@@ -185,10 +211,38 @@ def allow(actor: Actor, purpose: Purpose, deed: Deed, type: str, links: Links) -
     """The bounds within which the actor may do this; raises Forbidden saying what is missing.
 
     `Scope.types` are all types with which he may do it, so that a search for this one does not
-    look into, nor bring along, what a search of its own would refuse.
+    look into, nor bring along, what a search of its own would refuse. Through an app nobody may
+    more than by himself, nor more than he let the app do.
     """
+    bounds = _allow(actor, purpose, deed, type, links)
+    return _through_app(actor, deed, type, bounds) if actor.client else bounds
+
+
+def _through_app(actor: Actor, deed: Deed, type: str, bounds: Scope) -> Scope:
+    """The bounds of somebody who acts through an app: his own within what the app was given
+    (smart-app-launch/scopes-and-launch-context.html). A `patient/` scope is one patient's record
+    and, for reading, the directory; a citizen's own bounds are one patient already."""
+    may = bounds.types if bounds.types is not None else TYPES
+    for level in ("user", "patient"):
+        types = _granted(actor.scopes, level, deed) & may
+        if type not in types:
+            continue
+        if level == "user" or actor.role is Role.CITIZEN:
+            return replace(bounds, types=types)
+        if actor.patient:
+            own = frozenset({actor.patient})
+            patients = own if bounds.patients is None else own & bounds.patients
+            return Scope(patients, types, DIRECTORY if deed in READ else frozenset())
+    raise Forbidden(
+        f"This app was not given the right to {deed} {type}.",
+        hint=f"Let it ask for the scope user/{type}.{'rs' if deed in READ else 'cud'}.",
+        slug="scope-missing",
+    )
+
+
+def _allow(actor: Actor, purpose: Purpose, deed: Deed, type: str, links: Links) -> Scope:
     if actor.role is Role.SOFTWARE:
-        types = _software(actor.scopes, deed)
+        types = _granted(actor.scopes, "system", deed)
         if type in types:
             return Scope(types=types)
         raise Forbidden(

@@ -174,10 +174,11 @@ class SignIns:
         return sorted(found, key=lambda one: -one.seen)
 
     def ends(self, who: str, but: str = "") -> list[Keep]:
-        """What to write to end all sign-ins and tokens of somebody, except the one of key `but`."""
+        """What to write to end all sign-ins and tokens of somebody, what he let apps do too, except
+        the one of key `but`."""
         return [
             Keep(kind, key, None)
-            for kind in (KIND, "token")
+            for kind in (KIND, "token", "grant")
             for key, value in self._store.all_kept(kind).items()
             if key != but and owner_of(value["actor"]) == who
         ]

@@ -9,7 +9,7 @@ from sokhoe.errors import Forbidden
 from sokhoe.fhir import TYPES
 from sokhoe.trust import Actor, Deed, Purpose, Role
 from sokhoe.trust.actors import USUAL_PURPOSE
-from sokhoe.trust.permits import DIRECTORY, allow, scope_deeds
+from sokhoe.trust.permits import DIRECTORY, allow, scope_deeds, scope_within
 
 CARERS = {Role.NURSE, Role.DOCTOR, Role.HEAD}
 
@@ -95,7 +95,7 @@ def test_scopes_are_read_in_both_versions(scope: str, type: str, deeds: set[Deed
 
 @pytest.mark.parametrize(
     "scope",
-    ["", "openid", "system/Patient", "system/Patient.", "patient/*.rs", "system/*.sr", "*/*.rs",
+    ["", "openid", "system/Patient", "system/Patient.", "group/*.rs", "system/*.sr", "*/*.rs",
      "system/Observation.rs?category=laboratory"],
 )  # fmt: skip
 def test_a_scope_that_is_not_understood_grants_nothing(scope: str) -> None:
@@ -106,6 +106,63 @@ def test_a_wildcard_never_opens_the_audit() -> None:
     software = Actor("Device/1", "Software", Role.SOFTWARE, scopes=("system/*.cruds",))
     assert permitted(software, Deed.READ, "Observation")
     assert not permitted(software, Deed.READ, "AuditEvent")
+
+
+def through(role: Role, *scopes: str, patient: str = "") -> Actor:
+    return Actor("Practitioner/1", "x", role, scopes=scopes, client="app", patient=patient)
+
+
+@pytest.mark.parametrize("role", sorted(set(Role) - {Role.SOFTWARE, Role.MACHINE}))
+def test_through_an_app_nobody_may_more_than_by_himself(role: Role) -> None:
+    purpose = USUAL_PURPOSE[role]
+    plain = Actor("Practitioner/1", "x", role)
+    app = through(role, "user/*.cruds", "patient/*.cruds", "system/*.cruds", patient="Patient/1")
+    for type in sorted(TYPES):
+        for deed in Deed:
+            if not permitted(app, deed, type):
+                continue
+            with_app = allow(app, purpose, deed, type, no_links)
+            alone = allow(plain, purpose, deed, type, no_links)
+            assert with_app.types is not None and alone.types is not None
+            assert with_app.types <= alone.types
+            assert with_app.patients == alone.patients
+
+
+def test_an_app_with_a_scope_of_software_gets_nothing_for_a_person() -> None:
+    for scope in ("system/*.cruds", "openid", "launch/patient"):
+        assert not permitted(through(Role.DOCTOR, scope), Deed.READ, "Observation")
+    software = Actor("Device/1", "x", Role.SOFTWARE, scopes=("user/*.rs", "patient/*.rs"))
+    assert not permitted(software, Deed.READ, "Observation")
+
+
+def test_an_app_for_one_patient_is_bound_to_that_patient() -> None:
+    app = through(Role.DOCTOR, "patient/*.rs", "user/Condition.rs", patient="Patient/1")
+    bound = allow(app, Purpose.TREAT, Deed.SEARCH, "Observation", no_links)
+    assert bound.patients == frozenset({"Patient/1"}) and bound.open == DIRECTORY
+    free = allow(app, Purpose.TREAT, Deed.SEARCH, "Condition", no_links)
+    assert free.patients is None and free.types == frozenset({"Condition"})
+    assert not permitted(through(Role.DOCTOR, "patient/*.rs"), Deed.READ, "Observation")
+    assert not permitted(app, Deed.READ, "AuditEvent")
+    stranger = through(Role.CITIZEN, "patient/*.rs", patient="Patient/9")
+    own = allow(stranger, Purpose.PATRQT, Deed.READ, "Observation", lambda _: frozenset({"P/1"}))
+    assert own.patients == frozenset({"P/1"})  # the citizen's own, whatever the app is about
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "within"),
+    [
+        (Role.NURSE, "user/Observation.cruds", "user/Observation.crus"),
+        (Role.NURSE, "patient/Observation.cruds", "patient/Observation.rs"),
+        (Role.CITIZEN, "user/*.cruds", "user/*.rs"),
+        (Role.CITIZEN, "patient/Observation.write", ""),
+        (Role.DOCTOR, "user/Observation.read", "user/Observation.rs"),
+        (Role.OPERATOR, "user/Observation.rs", ""),
+        (Role.DOCTOR, "system/*.rs", ""),
+        (Role.DOCTOR, "openid", ""),
+    ],
+)
+def test_what_a_person_can_let_an_app_have(role: Role, scope: str, within: str) -> None:
+    assert scope_within(Actor("x", "x", role), USUAL_PURPOSE[role], scope) == within
 
 
 def test_a_machine_does_only_what_its_room_needs() -> None:

@@ -28,6 +28,7 @@ _ANYWHERE = (
     ("_list", "special"),
     ("_text", "string"),
 )
+_OAUTH = ("token", "authorize", "introspect", "revoke")
 _AUDIT = ("read", "search-type")
 _AUDIT_PARAMETERS = (("patient", "reference"), ("agent", "reference"), ("date", "date"))
 
@@ -103,7 +104,7 @@ def _oauth_uris(server: str) -> dict[str, Any]:
     do not read the SMART configuration."""
     return {
         "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
-        "extension": [{"url": name, "valueUri": f"{server}/oauth/{name}"} for name in ("token",)],
+        "extension": [{"url": name, "valueUri": f"{server}/oauth/{name}"} for name in _OAUTH],
     }
 
 
