@@ -25,8 +25,8 @@ from sokhoe import __version__, clock, country
 from sokhoe.country import Pack
 from sokhoe.errors import Invalid, NotFound
 from sokhoe.settings import Settings
-from sokhoe.store import Store, open_store
-from sokhoe.trust import Gate, Sealer, Session
+from sokhoe.store import Store
+from sokhoe.trust import Gate, Sealer, Session, open_memory
 from sokhoe.web import Ask, Site, Texts, make_templates, page
 
 log = logging.getLogger("sokhoe")
@@ -120,9 +120,7 @@ def build(
         pack = country.load(settings.country, settings.province)
     if store is None:
         settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = open_store(
-            settings.database_url, settings.journals, upgrade=settings.upgrade_database
-        )
+        store = open_memory(settings)
     site = open_site(settings, pack, store)
     routes: list[Any] = [Route("/health", health), *more_routes]
     workers: list[Follower] = []

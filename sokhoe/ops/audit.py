@@ -23,8 +23,8 @@ from sokhoe.errors import Invalid, NotFound
 from sokhoe.fhir import encode
 from sokhoe.ops.cli import add_settings, settings_from
 from sokhoe.settings import Settings
-from sokhoe.store import Store, open_store
-from sokhoe.trust import AuditLog
+from sokhoe.store import Store
+from sokhoe.trust import AuditLog, open_memory
 
 EXPORTED = 10_000  # lines in one file
 
@@ -72,7 +72,7 @@ def open_existing(settings: Settings) -> Store:
             hint="Name the server's data folder: --data DIR (of the demo: demo-data/hub)",
             slug="no-database",
         )
-    return open_store(url, settings.journals)
+    return open_memory(settings)
 
 
 def _number(text: str) -> int:

@@ -39,9 +39,11 @@ def _module(verb: str) -> str:
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
-    """Options for these settings, with their meaning as help."""
+    """Options for these settings, with their meaning as help. Who opens the memory needs to know
+    where its master key is."""
+    wanted = {*names, "master_key_file"} if "database" in names else set(names)
     for one in SETTINGS:
-        if one.name in names:
+        if one.name in wanted:
             kind = int if isinstance(one.default, int) else str
             flag = "--" + one.name.replace("_", "-")
             parser.add_argument(flag, dest=one.name, type=kind, help=one.meaning)

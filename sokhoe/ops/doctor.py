@@ -23,8 +23,8 @@ from sokhoe.ops.audit import open_existing
 from sokhoe.ops.cli import add_settings, settings_from
 from sokhoe.ops.jobs import stuck
 from sokhoe.settings import SETTINGS, Settings
-from sokhoe.store import Store
-from sokhoe.trust import Gate, Jobs
+from sokhoe.store import Store, is_plain
+from sokhoe.trust import Gate, Jobs, keys
 
 
 class Health(StrEnum):
@@ -167,7 +167,25 @@ def jobs(settings: Settings, store: Store) -> Finding:
     return Finding("jobs", Health.OK, f"{sum(one.open for one in every)} open")
 
 
-CHECKS: tuple[Check, ...] = (disk, folder, pack, chains, followers, jobs, line, sign_ins)
+def encrypted(settings: Settings, store: Store) -> Finding:
+    ring = keys.ring.load(settings.folder)
+    if ring is None:
+        if settings.is_demo:
+            return Finding("keys", Health.OK, "a demo: what it holds is invented")
+        words = "Whoever takes this disk can read every record."
+        return Finding("keys", Health.WARNING, words, "sokhoe keys init, then sokhoe keys encrypt")
+    url = settings.database_url
+    if url.startswith("sqlite:///") and is_plain(url.removeprefix("sqlite:///")):
+        return Finding(
+            "keys",
+            Health.WARNING,
+            "There are keys, but the database file stands in the clear.",
+            "Stop the server, then: sokhoe keys encrypt",
+        )
+    return Finding("keys", Health.OK, f"encrypted; data key {ring.current} seals")
+
+
+CHECKS: tuple[Check, ...] = (disk, folder, encrypted, pack, chains, followers, jobs, line, sign_ins)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,9 @@ init      make the keys; the master key goes into --master-key-file, outside the
 status    what keys there are, and what is encrypted with them
 split     print the master key on three sheets, any two of which bring it back
 recover   type or scan two sheets: the master key is written to --master-key-file
-rotate    a new data key for all that is written from now on; --master: a new master key
+encrypt   with the server stopped: encrypt the database file; --off: bring it into the clear
+rotate    a new data key for all that is written from now on; --master: a new master key;
+          --file: another key for the database file, with the server stopped
 
 First steps:  sokhoe keys init --data DIR --master-key-file /etc/sokhoe/master.key
               sokhoe keys split --data DIR --master-key-file /etc/sokhoe/master.key --out SHEETS
@@ -19,9 +21,10 @@ import sys
 from pathlib import Path
 
 from sokhoe import clock
-from sokhoe.errors import Conflict, Invalid
+from sokhoe.errors import Conflict, Invalid, NotFound, Unsupported
 from sokhoe.ops.cli import add_settings, settings_from
 from sokhoe.settings import Settings, refuse_demo
+from sokhoe.store import Held, Keys, is_plain, key_for, swap
 from sokhoe.trust import keys
 
 master = keys.master
@@ -29,18 +32,18 @@ paper = keys.paper
 printing = keys.printing
 ring = keys.ring
 
-SECRETS = ["master_key_file"]
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = __doc__
-    parser.add_argument("deed", choices=("init", "status", "split", "recover", "rotate"))
+    parser.add_argument("deed", choices=("init", "status", "split", "recover", "encrypt", "rotate"))
     parser.add_argument("--passphrase", action="store_true", help="init: ask for a passphrase")
     parser.add_argument("--master", action="store_true", help="rotate: the master key")
+    parser.add_argument("--file", action="store_true", help="rotate: the key of the file")
+    parser.add_argument("--off", action="store_true", help="encrypt: into the clear")
     parser.add_argument("--out", default="", help="split: a new folder for the three pages")
     parser.add_argument("--sheet", action="append", default=[], help="recover: groups of a sheet")
-    add_settings(parser, ["data", "database", *SECRETS])
+    add_settings(parser, ["data", "database"])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,6 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
             return split(settings, Path(arguments.out or "sokhoe-sheets"))
         case "recover":
             return recover(settings, arguments.sheet)
+        case "encrypt":
+            return encrypt(settings, on=not arguments.off)
+    if arguments.file:
+        return rotate_file(settings)
     return rotate_master(settings) if arguments.master else rotate(settings)
 
 
@@ -156,6 +163,58 @@ def rotate(settings: Settings) -> int:
         ring.save(settings.folder, found)
     print(f"Data key {found.current} seals from now on.")
     return 0
+
+
+def encrypt(settings: Settings, *, on: bool) -> int:
+    """The database file under its key, or in the clear. Conflict while the server runs."""
+    with ring.changing(settings.folder):
+        held = _held(settings)
+        file = _file(settings)
+        standing = key_for(file, Keys(held))
+        wanted = held.files[0] if on else None
+        if standing != wanted:
+            swap(file, standing, wanted)
+    print(f"{file} is {'encrypted' if on else 'in the clear'}.")
+    if on:
+        for left in sorted(Path(file).parent.glob(f"{Path(file).name}.before-*")):
+            if is_plain(left):
+                print(f"  → {left} is an older copy in the clear. Delete it: shred -u {left}")
+    return 0
+
+
+def rotate_file(settings: Settings) -> int:
+    """Another key for the database file. Killed at any moment, the same command finishes it."""
+    with ring.changing(settings.folder):
+        found = ring.existing(settings.folder)
+        opener = master.find(settings, found.salt)
+        file = _file(settings)
+        standing = key_for(file, Keys(found.held(opener)))
+        if standing is None:
+            raise Conflict(f"{file} is in the clear.", hint="Run: sokhoe keys encrypt", slug="keys")
+        if standing == found.held(opener).files[0]:  # else an earlier run was broken off here
+            found = found.grown("file", _both(found, opener))
+            ring.save(settings.folder, found)
+        swap(file, standing, found.held(opener).files[0])
+        old = {one.number for one in found.of("file")[1:]}
+        ring.save(settings.folder, found.without("file", old))
+    print(f"{file} is encrypted with another key. Older backups need the keys beside them.")
+    return 0
+
+
+def _held(settings: Settings) -> Held:
+    found = ring.existing(settings.folder)
+    return found.held(master.find(settings, found.salt))
+
+
+def _file(settings: Settings) -> str:
+    """The database file. Unsupported for PostgreSQL."""
+    url = settings.database_url
+    file = str(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///"):
+        raise Unsupported("This server keeps its records in PostgreSQL, which has no such file.")
+    if not Path(file).exists():
+        raise NotFound(f"There is no memory {file}.", hint="Name the data folder: --data DIR")
+    return file
 
 
 def rotate_master(settings: Settings) -> int:

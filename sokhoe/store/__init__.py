@@ -11,6 +11,7 @@ from sokhoe.store.carrying import Carrier, pack
 from sokhoe.store.chain import seal
 from sokhoe.store.hiding import hides
 from sokhoe.store.keying import Held, Keys
+from sokhoe.store.opening import is_plain, key_for, swap
 from sokhoe.store.shapes import (
     EVERYTHING,
     Change,
@@ -63,14 +64,23 @@ __all__ = [
     "Swept",
     "Version",
     "hides",
+    "is_plain",
+    "key_for",
     "open_store",
     "pack",
     "restore",
     "seal",
+    "swap",
 ]
 
 
-def open_store(url: str, journals: Path | None = None, *, upgrade: bool = False) -> Store:
+def open_store(
+    url: str,
+    journals: Path | None = None,
+    *,
+    upgrade: bool = False,
+    keys: Keys | None = None,
+) -> Store:
     """Open a store, and make it if it is not there.
 
     One of an older program is upgraded: a SQLite file after a copy of it was laid beside it, a
@@ -79,23 +89,25 @@ def open_store(url: str, journals: Path | None = None, *, upgrade: bool = False)
     `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name`.
     `journals`: a folder on this machine for the audit lines of reads; without one each of them is
     a transaction (the meaning is the same: tests/contracts/test_journal.py).
+    `keys`: what the store is encrypted with; without them nothing is.
     """
     if url.startswith("sqlite:///"):
         from sokhoe.store.sqlite import SqliteStore
 
-        return SqliteStore(url.removeprefix("sqlite:///"), journals)
+        return SqliteStore(url.removeprefix("sqlite:///"), journals, keys)
     if url.startswith(("postgresql://", "postgres://")):
         from sokhoe.store.postgres import PostgresStore
 
-        return PostgresStore(url, journals, upgrade=upgrade)
+        return PostgresStore(url, journals, upgrade=upgrade, keys=keys)
     raise Invalid(
         f"{url.split('://')[0]!r} is not a database that sokhoe knows.",
         hint="Write sqlite:///path or postgresql://user@host/name.",
     )
 
 
-def restore(backup: str, url: str) -> None:
+def restore(backup: str, url: str, keys: Keys | None = None) -> None:
     """Make a store from a backup, at a place where there is none yet; it begins a new epoch.
+    `keys`: those of the backup, which the new store has as well.
 
     NotFound if there is no backup, Conflict if something is there already.
     """
@@ -107,13 +119,13 @@ def restore(backup: str, url: str) -> None:
             raise Conflict(
                 f"{target} is there already.", hint="Move it away first; nothing was changed."
             )
-        copy = open_store(f"sqlite:///{backup}")
+        copy = open_store(f"sqlite:///{backup}", keys=keys)
         copy.backup(str(target))
         copy.close()
     else:
         from sokhoe.store.postgres import fill
 
-        fill(url, backup)
-    store = open_store(url)
+        fill(url, backup, keys)
+    store = open_store(url, keys=keys)
     store.renew_epoch()
     store.close()

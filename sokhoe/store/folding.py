@@ -28,6 +28,7 @@ from sokhoe.errors import SokhoeError, Unavailable
 from sokhoe.fhir import decode, encode
 from sokhoe.store import chain, journal, planning
 from sokhoe.store.journal import Dead, End, Journal, Place
+from sokhoe.store.keying import Keys, is_sealed
 from sokhoe.store.planning import Plan, Work
 from sokhoe.store.searching import Reader
 from sokhoe.store.shapes import Entry, Fault, Keep
@@ -51,12 +52,15 @@ class Folding:
     """The journals of one folder. `local`: the store is a file on this machine, so every journal
     must lie here; a PostgreSQL has some on the disks of other hubs."""
 
-    def __init__(self, folder: Path, tray: Tray, read: Reader, *, local: bool) -> None:
+    def __init__(
+        self, folder: Path, tray: Tray, read: Reader, *, local: bool, keys: Keys | None = None
+    ) -> None:
         self.folder = folder
         self.carries = True  # whether the thread folds; False where another process does it
         self._tray = tray
         self._read = read
         self._local = local
+        self._keys = keys
         self._own: Journal | None = None
         self._known: dict[str, int] = {}  # how far each is folded, as far as we have seen
         self._planned: dict[str, int] = {}
@@ -81,6 +85,8 @@ class Folding:
     def record(self, entry: Entry) -> None:
         """In the journal when it returns. Unavailable when it cannot be written."""
         line = chain.entry_bytes(entry)
+        if self._keys is not None:
+            line = self._keys.seal(line)
         with self._turn:
             if self._own is None:
                 self._own = self._begun()
@@ -133,9 +139,10 @@ class Folding:
             bodies, place, end = journal.read(self._path(name), at, MOST_LINES)
         except OSError:
             return []  # settled by a neighbour, or gone: `_bury` looks after that
-        lines = [line for body in bodies if (line := _line(body)) is not None]
+        found = [self._line(body) for body in bodies]
+        lines = [line for line in found if line is not None]
         if len(lines) < len(bodies):  # a whole frame around something that is no line
-            good = next(at for at, body in enumerate(bodies) if _line(body) is None)
+            good = found.index(None)
             _, place, _ = journal.read(self._path(name), at, good)
             lines, end = lines[:good], End.DAMAGED
         self._planned[name] = place.offset
@@ -286,6 +293,21 @@ class Folding:
 
     # --- inside --------------------------------------------------------------------------------
 
+    def _line(self, body: bytes) -> tuple[Entry, bytes] | None:
+        """A line and its bytes in the clear; None if it is none. Unavailable when the key that
+        sealed it is not there: it must wait, not count as damaged."""
+        if is_sealed(body):
+            if self._keys is None or not self._keys.knows(body):
+                raise Unavailable("The audit journal is sealed with a key that is not here.")
+            try:
+                body = self._keys.open(body)
+            except Unavailable:
+                return None
+        try:
+            return chain.entry_from(body), body
+        except (SokhoeError, TypeError, AttributeError):
+            return None
+
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(f"*{journal.SUFFIX}"))
 
@@ -321,13 +343,6 @@ def restored(read: Reader) -> list[tuple[str, bytes]]:
 def _kept(read: Reader, name: str) -> dict[str, Any] | None:
     rows = read("SELECT value FROM keep WHERE kind='journal' AND key=?", (name,))
     return dict(decode(bytes(rows[0][0]))) if rows else None
-
-
-def _line(body: bytes) -> tuple[Entry, bytes] | None:
-    try:
-        return chain.entry_from(body), body
-    except (SokhoeError, TypeError, AttributeError):
-        return None
 
 
 def _mark(name: str, place: Place, state: str, host: str = "") -> Keep:

@@ -6,7 +6,7 @@ into the sealed chain of the store in batches (`folding`).
 
     sokhoe-audit-journal-1⏎        then one frame for each line:
     ┌──────────┬───────────┬──────────────────────────────┐
-    │ length 4 │ check 4   │ the line, as it will be sealed│   big-endian
+    │ length 4 │ check 4   │ the line, encrypted with keys │   big-endian
     └──────────┴───────────┴──────────────────────────────┘
     check = crc32(line, check of the frame before); the first goes on from crc32(header + name)
 

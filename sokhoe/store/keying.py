@@ -68,23 +68,26 @@ class Keys:
         head = bytes((MARK, number >> 8, number & 0xFF))
         return head + nonce + self._ciphers[number].encrypt(nonce, plain, head)
 
+    def knows(self, data: bytes) -> bool:
+        """Whether the key that sealed this is here."""
+        if number_of(data) not in self._ciphers:
+            self.refresh()
+        return number_of(data) in self._ciphers
+
     def open(self, data: bytes) -> bytes:
         """What was sealed; what was not comes as it is. Unavailable without the key, or when the
         bytes were changed."""
         if data[:1] != b"\xe1":
             return data
         number = number_of(data)
-        if number not in self._ciphers:
-            self.refresh()
-        cipher = self._ciphers.get(number)
-        if cipher is None:
+        if not self.knows(data):
             raise Unavailable(
                 f"Data key {number} is not in the ring.",
                 hint="Restore keys.json that belongs to this store; look with: sokhoe keys status",
                 slug="data-key",
             )
         try:
-            return cipher.decrypt(
+            return self._ciphers[number].decrypt(
                 data[_HEAD : _HEAD + _NONCE], data[_HEAD + _NONCE :], data[:_HEAD]
             )
         except InvalidTag:

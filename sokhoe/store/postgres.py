@@ -21,9 +21,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from sokhoe.errors import Conflict, Unavailable
-from sokhoe.store import binary, bounds, planning, rows, schema, upgrading
+from sokhoe.store import binary, bounds, opening, planning, rows, schema, upgrading
 from sokhoe.store.copying import TABLES, Fill, copy
 from sokhoe.store.indexing import Link
+from sokhoe.store.keying import Keys
 from sokhoe.store.layout import dated, type_codes
 from sokhoe.store.pgasking import Common, PostgresAsking
 from sokhoe.store.pieces import Sql
@@ -112,8 +113,15 @@ class PostgresDialect:
 class PostgresStore(SqlStore, PostgresSoon):
     dialect: PostgresDialect
 
-    def __init__(self, url: str, journals: Path | None = None, *, upgrade: bool = False) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        url: str,
+        journals: Path | None = None,
+        *,
+        upgrade: bool = False,
+        keys: Keys | None = None,
+    ) -> None:
+        super().__init__(keys)
         self.dialect = PostgresDialect(self._common)
         self.url = url
         self._idle: list[Connection] = []
@@ -347,7 +355,7 @@ class PostgresStore(SqlStore, PostgresSoon):
     def backup(self, path: str) -> None:
         """Into a SQLite file, which can be opened as a store itself."""
         self._settled()
-        target = apsw.Connection(path)
+        target = opening.connect(path, self.keys.held.files[0] if self.keys else None)
         try:
             target.pragma("journal_mode", "off")
             target.pragma("synchronous", "OFF")
@@ -403,9 +411,9 @@ class PostgresStore(SqlStore, PostgresSoon):
             connection.close()
 
 
-def fill(url: str, backup: str) -> None:
+def fill(url: str, backup: str, keys: Keys | None = None) -> None:
     """Pour a backup into an empty database."""
-    store, source = PostgresStore(url), SqliteStore(backup)
+    store, source = PostgresStore(url, keys=keys), SqliteStore(backup, keys=keys)
     try:
         store.fill_from(source)
     finally:

@@ -18,9 +18,10 @@ from typing import Any, ClassVar
 import apsw
 
 from sokhoe.errors import Busy, Unavailable
-from sokhoe.store import planning, rows, schema, upgrading
+from sokhoe.store import opening, planning, rows, schema, upgrading
 from sokhoe.store.copying import Fill, copy
 from sokhoe.store.indexing import Link
+from sokhoe.store.keying import Keys
 from sokhoe.store.layout import dated
 from sokhoe.store.pieces import Sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES, Plan, Standing
@@ -71,9 +72,12 @@ class SqliteDialect:
 class SqliteStore(SqlStore, SqliteSoon):
     dialect = SqliteDialect()
 
-    def __init__(self, path: str, journals: Path | None = None) -> None:
-        super().__init__()
+    def __init__(self, path: str, journals: Path | None = None, keys: Keys | None = None) -> None:
+        super().__init__(keys)
         self.path = path
+        self._key = opening.key_for(path, keys)
+        if keys and self._key is None:
+            log.warning("%s stands in the clear. Encrypt it: sokhoe keys encrypt", path)
         self._idle: list[apsw.Connection] = []
         self._guard = threading.Lock()
         self._closed = threading.Event()
@@ -96,7 +100,7 @@ class SqliteStore(SqlStore, SqliteSoon):
         self._open_journals(journals, local=True)
 
     def _connect(self, cache_kb: int) -> apsw.Connection:
-        connection = apsw.Connection(self.path, statementcachesize=300)
+        connection = opening.connect(self.path, self._key, statements=300)
         connection.set_busy_timeout(BUSY_MS)
         connection.pragma("synchronous", "FULL")
         connection.pragma("cache_size", -cache_kb)
@@ -124,7 +128,7 @@ class SqliteStore(SqlStore, SqliteSoon):
         upgrading.check_room(path)
         source = self._connect(READER_CACHE_KB)
         try:
-            kept = upgrading.keep_copy(source, path, number)
+            kept = upgrading.keep_copy(source, path, number, self._key)
         finally:
             source.close()
         log.warning("%s is being upgraded; as it was it lies in %s", path, kept)
@@ -319,7 +323,7 @@ class SqliteStore(SqlStore, SqliteSoon):
     def backup(self, path: str) -> None:
         self._settled()
         source = self._connect(READER_CACHE_KB)
-        target = apsw.Connection(path)
+        target = opening.connect(path, self._key)
         try:
             with target.backup("main", source, "main") as copy:
                 copy.step()

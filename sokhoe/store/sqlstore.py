@@ -19,6 +19,7 @@ from sokhoe.errors import Conflict, SokhoeError
 from sokhoe.fhir import IndexRows, decode, extract, search
 from sokhoe.store import bodies, bounds, carrying, chain, indexing, planning
 from sokhoe.store.folding import Folding, restored
+from sokhoe.store.keying import Keys
 from sokhoe.store.planning import TYPE_CODES, Heads, Plan, Standing, Work
 from sokhoe.store.reading import Reading, kept_in
 from sokhoe.store.rows import Indexed
@@ -50,8 +51,9 @@ class SqlStore(Reading):
     node: str
     epoch: str
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Keys | None = None) -> None:
         super().__init__()
+        self.keys = keys
         self._tray = Tray(self._group)
         self._folding: Folding | None = None
         self._shapes: set[tuple[str, int]] = set()
@@ -60,7 +62,7 @@ class SqlStore(Reading):
         """From now on lines of reads go into a journal in this folder; what dead processes left
         there is sealed first. Without a folder each line is a transaction of its own."""
         if folder is not None:
-            self._folding = Folding(folder, self._tray, self._read, local=local)
+            self._folding = Folding(folder, self._tray, self._read, local=local, keys=self.keys)
             self._folding.begin()
 
     # --- what a database must be able to do ----------------------------------------------------

@@ -18,6 +18,7 @@ from pathlib import Path
 import apsw
 
 from sokhoe.errors import Unavailable
+from sokhoe.store import opening
 
 Steps = tuple[tuple[str, str], ...]
 SPARE = 64 * 2**20
@@ -49,11 +50,11 @@ def check_room(path: Path, free: Callable[[Path], int] | None = None) -> None:
         )
 
 
-def keep_copy(source: apsw.Connection, path: Path, number: int) -> Path:
+def keep_copy(source: apsw.Connection, path: Path, number: int, key: bytes | None = None) -> Path:
     """A copy of the store as it is, beside it; whole or not there at all."""
     kept, half = Path(f"{path}.before-{number}"), Path(f"{path}.before-{number}.half")
     half.unlink(missing_ok=True)
-    target = apsw.Connection(str(half))
+    target = opening.connect(str(half), key)
     try:
         with target.backup("main", source, "main") as copy:
             copy.step()

@@ -33,6 +33,7 @@ from sokhoe.trust.exporting import Bounds
 from sokhoe.trust.gate import Gate, SignedIn
 from sokhoe.trust.grants import Grant, Wish, is_challenge, may_grant, within
 from sokhoe.trust.jobs import Job, Jobs, State
+from sokhoe.trust.keys import open_memory
 from sokhoe.trust.loading import Batch, Makers, Place, open_lines, refusals
 from sokhoe.trust.passwords import digest, draw, same
 from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit, scope_deeds
@@ -99,6 +100,7 @@ __all__ = [
     "mark",
     "may_grant",
     "open_lines",
+    "open_memory",
     "refusals",
     "same",
     "scope_deeds",

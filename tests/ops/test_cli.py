@@ -161,7 +161,7 @@ def test_every_check_of_the_doctor_has_a_runbook() -> None:
     from sokhoe.ops.doctor import CHECKS
 
     pages = {one.stem for one in (Path(__file__).parents[2] / "docs/runbooks").glob("*.md")}
-    names = {"pack": "country", "sign_ins": "accounts"}
+    names = {"pack": "country", "sign_ins": "accounts", "encrypted": "keys"}
     assert {names.get(one.__name__, one.__name__) for one in CHECKS} == pages
 
 

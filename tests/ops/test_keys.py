@@ -10,7 +10,9 @@ import pytest
 
 from sokhoe.ops import run
 from sokhoe.settings import load
-from sokhoe.trust import keys
+from sokhoe.store import is_plain
+from sokhoe.trust import Put, keys
+from tests.worlds import Hub, a_patient
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +146,71 @@ def test_a_passphrase_is_changed(tmp_path: Path) -> None:
 def test_the_demo_s_passphrase_makes_no_keys(tmp_path: Path) -> None:
     assert do("init", "--passphrase", typed="sokhoe-demo\nsokhoe-demo\n", key="") == 1
     assert not (tmp_path / "data" / "keys.json").exists()
+
+
+# -- the database file ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    """A server that has worked without keys so far."""
+    with Hub(tmp_path / "data") as made:
+        made.gate.machine("ops").commit([Put(a_patient("p1"))])
+    return tmp_path / "data" / "sokhoe.db"
+
+
+def other(verb: str, *words: str, key: str = "master.key") -> int:
+    return run([verb, *words, "--data", "data", *(["--master-key-file", key] if key else [])])
+
+
+def test_a_station_is_encrypted_backed_up_verified_and_brought_back(
+    hub: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    do("init")
+    other("doctor")
+    assert "stands in the clear" in said(capsys)
+    assert do("encrypt") == 0 and not is_plain(hub)
+    assert do("encrypt") == 0  # again: nothing to do
+    assert other("audit", "verify") == 0
+    other("doctor")
+    assert "encrypted; data key 1" in said(capsys)
+    assert other("audit", "verify", key="") == 1
+    assert "no setting says where the master key is" in said(capsys)
+    assert other("backup", "copy.db") == 0
+    assert not is_plain(tmp_path / "copy.db")
+    beside = tmp_path / "copy.db.keys.json"
+    assert beside.read_bytes() == (tmp_path / "data" / "keys.json").read_bytes()
+    assert do("encrypt", "--off") == 0 and is_plain(hub)
+    assert other("audit", "verify") == 0
+
+
+def test_the_key_of_the_file_is_changed(hub: Path, tmp_path: Path) -> None:
+    do("init")
+    assert do("rotate", "--file") == 1  # there is nothing to change yet
+    do("encrypt")
+    before = hub.read_bytes()[:4096]
+    assert do("rotate", "--file") == 0
+    assert hub.read_bytes()[:4096] != before
+    assert len(keys.ring.existing(tmp_path / "data").of("file")) == 1
+    assert other("audit", "verify") == 0
+
+
+def test_a_change_of_the_file_s_key_broken_off_is_finished(hub: Path, tmp_path: Path) -> None:
+    do("init")
+    do("encrypt")
+    ring = keys.ring
+    opener = bytes.fromhex((tmp_path / "master.key").read_text())
+    grown = ring.existing(hub.parent).grown("file", [opener])
+    ring.save(hub.parent, grown)  # and here the power failed
+    assert other("audit", "verify") == 0
+    assert do("rotate", "--file") == 0
+    assert [one.number for one in ring.existing(hub.parent).of("file")] == [2]
+    assert other("audit", "verify") == 0
+
+
+def test_a_server_at_work_is_not_encrypted_under_its_feet(tmp_path: Path) -> None:
+    with Hub(tmp_path / "data") as made:
+        made.gate.machine("ops").commit([Put(a_patient("p1"))])
+        do("init")
+        assert do("encrypt") == 1
+        assert made.gate.machine("ops").read("Patient", "p1") is not None

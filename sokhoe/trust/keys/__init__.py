@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sokhoe.errors import Invalid
 from sokhoe.settings import Settings
-from sokhoe.store import Held, Keys
+from sokhoe.store import Held, Keys, Store, open_store
 from sokhoe.trust.keys import master, paper, printing, ring, shamir
 from sokhoe.trust.keys.paper import Sheet
 from sokhoe.trust.keys.ring import Ring
@@ -25,6 +25,7 @@ __all__ = [
     "Sheet",
     "joined",
     "master",
+    "open_memory",
     "paper",
     "printing",
     "ring",
@@ -43,6 +44,16 @@ def unlock(settings: Settings) -> Keys | None:
         return None
     opener = master.find(settings, found.salt)
     return Keys(found.held(opener), _Again(settings.folder, opener))
+
+
+def open_memory(settings: Settings) -> Store:
+    """The memory of a server, opened with its keys; made if it is not there."""
+    return open_store(
+        settings.database_url,
+        settings.journals,
+        upgrade=settings.upgrade_database,
+        keys=unlock(settings),
+    )
 
 
 class _Again:
