@@ -9,7 +9,7 @@ ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test quick lint bench screens lock clean
+.PHONY: help setup setup-dev demo test quick lint bench hardening screens lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ lint: .venv/.dev ## ruff and mypy, as CI runs them
 
 bench: .venv/.dev ## first figures of this machine (a few minutes)
 	@$(BIN)/python -m bench $(ARGS)
+
+hardening: .venv/.dev ## attack servers of our own, and write what came of it to docs/hardening.md
+	@$(BIN)/python -m hardening $(ARGS)
 
 screens: .venv/.dev ## take the screenshots of docs/screens/
 	@$(BIN)/python -m scripts.screens $(ARGS)

@@ -10,6 +10,7 @@ form comes from (Sec-Fetch-Site, Origin) must say "from here", which covers the 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -31,6 +33,8 @@ log = logging.getLogger("sokhoe.web")
 SAFE = frozenset({"GET", "HEAD"})
 SIGN_IN = "/signin"
 DEVICE_SECONDS = 400 * 24 * 3600  # browsers keep no cookie for longer
+PATIENCE = 30.0  # seconds in which a body may come
+SLOWEST = 1_000  # bytes that win it a second more: a line of 8 kbit/s is waited for
 # Fields of a form that came after its sign-in had ended travel through the sign-in page so named.
 KEPT = "kept:"
 ROLES: Mapping[Role, str] = {
@@ -292,30 +296,44 @@ def _check_form(request: Request, form: FormData, signed_in: SignedIn | None) ->
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, never more than `limit` bytes. Raises Invalid (413)."""
+    """The body, never more than `limit` bytes, and not for ever: a line may be slow, a sender who
+    keeps the door open with a byte a minute is sent away. Raises Invalid (408, 413)."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise Invalid(
-                f"The body is larger than {limit} bytes.",
-                hint="Send it in several parts.",
-                slug="too-large",
-                status=413,
-                code="too-long",
-            )
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(PATIENCE) as patience:
+            start = asyncio.get_running_loop().time()
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise Invalid(
+                        f"The body is larger than {limit} bytes.",
+                        hint="Send it in several parts.",
+                        slug="too-large",
+                        status=413,
+                        code="too-long",
+                    )
+                chunks.append(chunk)
+                patience.reschedule(start + PATIENCE + size / SLOWEST)
+    except TimeoutError:
+        raise Invalid(
+            f"The body comes too slowly: {size} bytes so far.",
+            hint="Send it in several parts.",
+            slug="too-slow",
+            status=408,
+            code="timeout",
+        ) from None
     return b"".join(chunks)
 
 
 async def _read_form(request: Request, limit: int) -> FormData:
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdigit() or int(declared) > limit:
+    endless = "transfer-encoding" in request.headers  # no browser sends a form without its length
+    declared = request.headers.get("content-length", "x" if endless else "0")
+    if not (declared.isascii() and declared.isdigit()) or int(declared[:12]) > limit:
         raise Invalid("The form is too large.", slug="too-large", status=413)
     try:
         return await request.form(max_files=10, max_fields=2000, max_part_size=limit)
-    except ValueError as error:
+    except (ValueError, HTTPException) as error:
         raise Invalid("The form could not be read.", slug="form") from error
 
 

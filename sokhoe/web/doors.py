@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from sokhoe.errors import Busy, SignIn
+from sokhoe.errors import Busy, Forbidden, SignIn
 from sokhoe.web.asking import (
     KEPT,
     Ask,
@@ -149,7 +149,10 @@ def help_page(ask: Ask) -> Response:
 async def line_state(request: Request) -> Response:
     """The header's line chip alone. It does not touch the sign-in: a page that asks every 20
     seconds must not keep a forgotten screen signed in. It tells nothing about any person."""
-    check_origin(request)
+    try:
+        check_origin(request)
+    except Forbidden as error:
+        return Response(error.message, status_code=error.status, media_type="text/plain")
     site: Site = request.app.state.site
     if not request.cookies.get(cookie_name(site)):
         return Response(status_code=204)
