@@ -89,7 +89,7 @@ def test_the_same_filter_twice_means_both(client: TestClient, both: Hub) -> None
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("", "OPTIONS, POST"),
+        ("", "GET, HEAD, OPTIONS, POST"),
         ("/metadata", "GET, HEAD, OPTIONS"),
         ("/_history", "GET, HEAD, OPTIONS"),
         ("/Patient", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
