@@ -31,12 +31,15 @@ def _worker(site: Site) -> jobs.Worker:
     return jobs.worker(site.gate, site.settings, {"request": requests})
 
 
-def followers(site: Site) -> list[Tray | Subscriptions | jobs.Worker | oauth.Tidier]:
-    """Subscriptions; the worker of long jobs; the tray where a pack brings files to read; and who
-    forgets tokens that are over."""
+def followers(
+    site: Site,
+) -> list[Tray | Subscriptions | jobs.Worker | jobs.Indexer | oauth.Tidier]:
+    """Subscriptions; the worker of long jobs; what indexes by new search parameters; who forgets
+    tokens that are over; the tray where a pack brings files to read."""
     kinds = site.pack.seam("exchange.file_kinds")
     trays = [Tray(site.gate, kinds)] if kinds else []
-    return [*trays, Subscriptions(site), _worker(site), oauth.Tidier(site.gate)]
+    workers = (_worker(site), jobs.Indexer(site.gate), oauth.Tidier(site.gate))
+    return [*trays, Subscriptions(site), *workers]
 
 
 __all__ = [

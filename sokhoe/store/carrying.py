@@ -31,13 +31,14 @@ class Carrier:
     """Makes changes ready for a store that another process writes."""
 
     def __init__(self, dictionary: Dictionary) -> None:
+        self._parameters = dictionary.parameters
         self._packer = Packer(lambda number: dictionary.data)
         if dictionary.number:
             self._packer.add(dictionary.number, dictionary.data)
 
     def ready(self, resource: dict[str, Any]) -> tuple[Prepared, tuple[str, ...]]:
         """A resource made ready, and the patients whose record it is. Raises Invalid."""
-        made = planning.prepare(Put(resource), self._packer)
+        made = planning.prepare(Put(resource), self._packer, self._parameters)
         return replace(made, stored=None), made.rows.patients if made.rows else ()
 
 

@@ -54,8 +54,8 @@ def _followed(one: Search, include: search.Include, news: Iterable[Version]) -> 
     for version in news:
         if include.source in ("*", version.type):
             resource = version.resource
-            for code in _codes(version.type, include.param):
-                for ref in search.references(resource, code):
+            for param in _params(one, version.type, include.param):
+                for ref in search.references(resource, param):
                     refs.setdefault(ref.partition("/")[0], set()).add(ref)
     pks: set[int] = set()
     for type, named in refs.items():
@@ -73,8 +73,8 @@ def _pointing(one: Search, include: search.Include, news: Iterable[Version]) -> 
     pks: set[int] = set()
     for source in sources:
         starts = {
-            search.key(search.prefix(source, search.search_parameters(source)[code].stored[0]))
-            for code in _codes(source, "*")
+            search.key(search.prefix(source, param.stored[0]))
+            for param in _params(one, source, "*")
         }
         keys = [start ^ search.key(version.ref) for start in starts for version in named]
         pks |= _current(one, source, sorted(keys))
@@ -86,10 +86,11 @@ def _present(one: Search) -> list[str]:
     return [TYPE_NAMES[row[0]] for row in one.read("SELECT type FROM totals WHERE n>0", ())]
 
 
-def _codes(type: str, param: str) -> list[str]:
-    if param != "*":
-        return [param]
-    return [one.code for one in search.search_parameters(type).values() if one.type == "reference"]
+def _params(one: Search, type: str, code: str) -> list[search.SearchParameter]:
+    known = one.parameters.of(type)
+    if code != "*":
+        return [known[code]]
+    return [each for each in known.values() if each.type == "reference" and each.is_ready]
 
 
 def _current(one: Search, type: str, keys: Sequence[int]) -> set[int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from sokhoe.fhir import IndexRows, decode, extract
+from sokhoe.fhir import IndexRows, decode, extract, search
 from sokhoe.store import bodies, planning
 from sokhoe.store.bodies import Packer
 from sokhoe.store.planning import TYPE_NAMES
@@ -21,7 +21,9 @@ STEP = 1000
 Link = tuple[int, int, int]
 
 
-def again(read: Reader, packer: Packer) -> Iterator[tuple[list[tuple[int, IndexRows]], list[Link]]]:
+def again(
+    read: Reader, packer: Packer, parameters: search.SearchParameters
+) -> Iterator[tuple[list[tuple[int, IndexRows]], list[Link]]]:
     """Batches of what is to be written: (pk, rows) of current versions, links of all."""
     indexed: list[tuple[int, IndexRows]] = []
     links: list[Link] = []
@@ -33,7 +35,7 @@ def again(read: Reader, packer: Packer) -> Iterator[tuple[list[tuple[int, IndexR
             if deleted:
                 links += planning.own_links(seq, rows) if rows is not None else []
             else:
-                rows = _rows(packer, row)
+                rows = _rows(packer, row, parameters)
                 links += planning.all_links(seq, rows)
             last = row
         if last is not None and not last[4] and rows is not None:
@@ -59,7 +61,7 @@ def _all(read: Reader) -> Iterator[tuple[Any, ...]]:
         place = (rows[-1][8], rows[-1][3])
 
 
-def _rows(packer: Packer, row: tuple[Any, ...]) -> IndexRows:
+def _rows(packer: Packer, row: tuple[Any, ...], parameters: search.SearchParameters) -> IndexRows:
     _, code, id, version, _, at, dictionary, body, _ = row
     stored = packer.open(dictionary, bytes(body))
-    return extract(decode(bodies.whole(TYPE_NAMES[code], id, version, at, stored)))
+    return extract(decode(bodies.whole(TYPE_NAMES[code], id, version, at, stored)), parameters)

@@ -29,7 +29,8 @@ TYPE_NAMES = {number: name for name, number in TYPE_CODES.items()}
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A change made ready in its caller's thread, or in another process (see `carrying`).
-    `stored` is the body to keep, for who wants it in the receipt; no `rows`: a delete."""
+    `stored` is the body to keep, for who wants it in the receipt; no `rows`: a delete; `edition`:
+    of the parameters under which the rows were made."""
 
     name: Name
     if_version: int | None
@@ -38,6 +39,7 @@ class Prepared:
     stored: bytes | None = None
     packed: Packed = Packed(0, b"")  # noqa: RUF009
     rows: IndexRows | None = None
+    edition: int = 0
 
     @property
     def gone(self) -> bool:
@@ -71,7 +73,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Where the store ends: last commit, last version, last audit line."""
+    """Where the store ends: last commit, last version, last audit line; and how often its search
+    parameters were changed (`index`)."""
 
     commit: int = 0
     commit_hash: bytes = chain.START
@@ -79,6 +82,7 @@ class Heads:
     at: Instant = 0
     audit: int = 0
     audit_hash: bytes = chain.START
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +128,16 @@ class Plan:
     orphans: list[tuple[int, Standing]] = field(default_factory=list)
     totals: dict[str, int] = field(default_factory=dict)
     drawers: dict[Drawer, Any] = field(default_factory=dict)
+    parameters: search.SearchParameters = search.STANDARD
 
 
 # a new version, what stood before it, and under what it is to be found
 _Made = tuple[NewVersion, Standing | None, IndexRows | None]
 
 
-def prepare(change: Change, packer: Packer) -> Prepared:
+def prepare(
+    change: Change, packer: Packer, parameters: search.SearchParameters = search.STANDARD
+) -> Prepared:
     """Check, encode, compress, hash and extract: all that needs no turn to write."""
     if not isinstance(change, Put):
         bodies.check_name(change.type, change.id)
@@ -142,10 +149,12 @@ def prepare(change: Change, packer: Packer) -> Prepared:
     bodies.check_name(type, id)
     name = (str(type), str(id))
     stored = bodies.tail(resource)
-    rows = extract(resource)
+    rows = extract(resource, parameters)
     content = bodies.content(*name, stored)
     packed = packer.pack(stored)
-    return Prepared(name, change.if_version, rows.self_key, content, stored, packed, rows)
+    return Prepared(
+        name, change.if_version, rows.self_key, content, stored, packed, rows, parameters.edition
+    )
 
 
 def plan_work(plan: Plan, work: Work, node: str, epoch: str) -> Receipt:

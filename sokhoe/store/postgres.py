@@ -21,11 +21,12 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from sokhoe.errors import Conflict, Unavailable
-from sokhoe.store import binary, bounds, opening, planning, rows, schema, upgrading
+from sokhoe.store import binary, bounds, opening, planning, postgres_index, rows, schema, upgrading
 from sokhoe.store.copying import TABLES, Fill, copy
 from sokhoe.store.indexing import Link
 from sokhoe.store.keying import Keys
 from sokhoe.store.layout import dated, type_codes
+from sokhoe.store.mending import Actual, Expected
 from sokhoe.store.pgasking import Common, PostgresAsking
 from sokhoe.store.pieces import Sql
 from sokhoe.store.planning import TYPE_CODES, Plan, Standing
@@ -320,6 +321,15 @@ class PostgresStore(SqlStore, PostgresSoon):
             "UPDATE res SET own=?::bigint[] WHERE seq=?",
             [(_own(found) or None, pk) for pk, found in by_pk.items()],
         )
+
+    def _actual(self, read: Reader, expected: Sequence[Expected]) -> dict[int, Actual]:
+        return postgres_index.actual(read, expected)
+
+    def _put_right(self, indexed: Indexed, links: Sequence[Link], extra: Indexed) -> None:
+        pks = ([pk for pk, _ in indexed],)
+        for table in INDEX:
+            _run(self._writer, f"DELETE FROM {table} WHERE pk=ANY(?::bigint[])", pks)
+        self._index_again(indexed, links)
 
     def _run(self, text: str, args: tuple[Any, ...] = ()) -> None:
         _run(self._writer, text, args)

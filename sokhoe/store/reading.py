@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from sokhoe.clock import Instant
-from sokhoe.fhir import Query, compartments, decode, search
-from sokhoe.store import around, bodies, bounds, chain, planning, sweeping, verifying
+from sokhoe.fhir import Query, SearchParameters, compartments, decode, search
+from sokhoe.store import around, bodies, bounds, chain, planning, registering, sweeping, verifying
 from sokhoe.store.bodies import Packer
 from sokhoe.store.hiding import hides
 from sokhoe.store.pieces import joined, sql
@@ -34,6 +34,7 @@ from sokhoe.store.sqlgen import Dialect
 
 # So often at most a page of history is filled up where a scope hides records.
 STEPS = 20
+KNOWN_FOR = 1.0  # seconds in which another process may not have noticed a new search parameter
 POLL = 0.2  # seconds until a commit of another process is noticed
 
 
@@ -46,6 +47,8 @@ class Reading(ABC):
         self.packer = Packer(self._dictionary)
         self._names = sweeping.Names()
         self._news = threading.Condition()
+        self._known = search.STANDARD
+        self._known_until = 0.0
 
     @abstractmethod
     def _read(self, text: str, args: tuple[Any, ...] = ()) -> Rows: ...
@@ -88,8 +91,9 @@ class Reading(ABC):
         return {version.ref: version for version in found}
 
     def search(self, query: Query, scope: Scope = EVERYTHING) -> Page:
+        known = self.parameters()
         with self._snapshot(bounds.MOST_SECONDS) as read:
-            return Search.on(read, self.dialect, scope, self._version).page(query)
+            return Search.on(read, self.dialect, scope, self._version, known).page(query)
 
     def around(
         self,
@@ -204,6 +208,14 @@ class Reading(ABC):
     def _dictionary(self, number: int) -> bytes:
         return bytes(self._read("SELECT data FROM dicts WHERE id=?", (number,))[0][0])
 
+    def parameters(self) -> SearchParameters:
+        if time.monotonic() >= self._known_until:
+            with self._snapshot() as read:
+                if registering.count(read) != self._known.edition:
+                    self._known = registering.known(read)
+            self._known_until = time.monotonic() + KNOWN_FOR
+        return self._known
+
     # --- the feed ------------------------------------------------------------------------------
 
     def head(self) -> int:
@@ -232,8 +244,9 @@ class Reading(ABC):
             return sweeping.sweep(read, self.dialect, self.packer, self._names, wanted, after)
 
     def choose(self, queries: Sequence[Query], scope: Scope = EVERYTHING) -> tuple[Point, Choice]:
+        known = self.parameters()
         with self._snapshot(bounds.MOST_SECONDS_CHOOSING) as read:
-            searching = Search.on(read, self.dialect, scope, self._version)
+            searching = Search.on(read, self.dialect, scope, self._version, known)
             return sweeping.point(read, 0), sweeping.choose(searching, queries)
 
     def commits(self, after: int, *, limit: int = 100, max_bytes: int = 262_144) -> list[Commit]:

@@ -8,6 +8,7 @@ from typing import Any
 from sokhoe import clock
 from sokhoe.clock import Instant
 from sokhoe.fhir import IndexRows, encode
+from sokhoe.store import chain
 from sokhoe.store.layout import dated
 from sokhoe.store.planning import TYPE_CODES, Heads, NewVersion, Plan, entry_keys
 
@@ -53,11 +54,12 @@ def number_rows(indexed: Indexed) -> list[tuple[int, float, int, int]]:
 
 
 def head_rows(heads: Heads) -> list[tuple[int, bytes, Instant, str]]:
-    """The new values of the three rows of `head`: seq, hash, at, kind."""
+    """The new values of the rows of `head`: seq, hash, at, kind."""
     return [
         (heads.commit, heads.commit_hash, heads.at, "commit"),
         (heads.seq, heads.commit_hash, heads.at, "version"),
         (heads.audit, heads.audit_hash, clock.now(), "audit"),
+        *([(heads.index, chain.START, heads.at, "index")] if heads.index else []),
     ]
 
 

@@ -33,13 +33,15 @@ ESTIMATED = 10_000  # an estimate is exact up to here
 
 @dataclass(slots=True)
 class Search:
-    """One search on one snapshot. `version` makes a Version of a row of COLUMNS."""
+    """One search on one snapshot. `version` makes a Version of a row of COLUMNS; `parameters`:
+    those there are."""
 
     read: Reader
     dialect: Dialect
     scope: Scope
     version: Callable[[tuple[Any, ...]], Version]
     asking: Asking
+    parameters: search.SearchParameters = search.STANDARD
     _resolved: dict[tuple[str, Where], Where] = field(default_factory=dict)
 
     @classmethod
@@ -49,8 +51,9 @@ class Search:
         dialect: Dialect,
         scope: Scope,
         version: Callable[[tuple[Any, ...]], Version],
+        parameters: search.SearchParameters = search.STANDARD,
     ) -> Search:
-        return cls(read, dialect, scope, version, dialect.asking(scope))
+        return cls(read, dialect, scope, version, dialect.asking(scope), parameters)
 
     def page(self, query: search.Query) -> Page:
         place = ordering.read(query)

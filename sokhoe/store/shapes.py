@@ -8,12 +8,12 @@ feed and the mail for the province at once (docs/architecture.md, "The memory").
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from sokhoe.clock import Instant
-from sokhoe.fhir import Query, decode, search
+from sokhoe.fhir import Query, SearchParameters, decode, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +252,12 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Dictionary:
-    """What bodies are compressed with now; number 0: nothing yet."""
+    """What bodies are compressed with now (number 0: nothing yet), and the search parameters
+    under which they are indexed."""
 
     number: int
     data: bytes
+    parameters: SearchParameters = search.STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +281,70 @@ class Swept:
     taken: tuple[Taken, ...]
     people: frozenset[str]
     reach: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reindex:
+    """What is compared with its index: current records up to number `upto` of these `types` (None:
+    of all), or only these (`refs`). `mend`: and put right."""
+
+    types: frozenset[str] | None
+    upto: int
+    refs: frozenset[str] = frozenset()
+    mend: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A record that is not indexed as it should be: how many rows are missing, how many are too
+    many, and of what kinds (codes, dates, texts, numbers, references, order)."""
+
+    ref: str
+    missing: int
+    extra: int
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """One step: so many records `looked` at; the next step goes on behind `reach`."""
+
+    looked: int
+    differences: tuple[Difference, ...]
+    reach: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A parameter and how far the records that stood before it are indexed: all with
+    `seq` ≤ `reach` of those ≤ `upto`, in this state. `looked` records of its types, of which
+    `changed` got `added` rows and lost `removed`; `wrong` were found by the second walk."""
+
+    custom: search.Custom
+    upto: int
+    since: Instant
+    reach: int = 0
+    looked: int = 0
+    changed: int = 0
+    added: int = 0
+    removed: int = 0
+    wrong: int = 0
+    worker: str = ""
+    lease: Instant = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.custom.edition:010}"
+
+    @property
+    def pending(self) -> bool:
+        return self.custom.state != "ready"
+
+    def to(self, state: search.State) -> Edition:
+        return replace(self, custom=replace(self.custom, state=state), reach=0)
+
+
+Noting = Callable[[Mended], "Sequence[Keep]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +414,9 @@ class Store(Protocol):
     async def search_soon(self, query: Query) -> Page | None:
         """As `search` over everything, for the event loop; None: ask `search`, in a thread."""
 
+    def parameters(self) -> SearchParameters:
+        """The search parameters there are, as they stood a second ago or later."""
+
     def dictionary(self) -> Dictionary:
         """For making changes ready elsewhere (`carrying.Carrier`)."""
 
@@ -409,6 +478,17 @@ class Store(Protocol):
     def all_kept(self, kind: str) -> dict[str, Any]: ...
 
     def keep(self, *keeps: Keep) -> None: ...
+
+    def reindex(self, wanted: Reindex, after: int = 0, noting: Noting = lambda done: ()) -> Mended:
+        """A step of comparing records with their index, and of putting it right. `noting`: what is
+        kept with it, in the same transaction. Busy while the search parameters are changed."""
+
+    def editions(self) -> list[Edition]:
+        """The server's own search parameters, and how far each is indexed."""
+
+    def index_on(self) -> Edition | None:
+        """A step of indexing by a new one, or of removing a retired one; how far it is. None:
+        there is nothing to do, or another process is at it."""
 
     def verify(self) -> Iterator[Fault]:
         """Walk both chains from the first entry, re-hashing every payload; yields what is wrong,

@@ -18,11 +18,12 @@ from typing import Any, ClassVar
 import apsw
 
 from sokhoe.errors import Busy, Unavailable
-from sokhoe.store import opening, planning, rows, schema, upgrading
+from sokhoe.store import opening, planning, rows, schema, sqlite_index, upgrading
 from sokhoe.store.copying import Fill, copy
 from sokhoe.store.indexing import Link
 from sokhoe.store.keying import Keys
 from sokhoe.store.layout import dated
+from sokhoe.store.mending import Actual, Expected
 from sokhoe.store.pieces import Sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES, Plan, Standing
 from sokhoe.store.rows import Indexed
@@ -239,7 +240,7 @@ class SqliteStore(SqlStore, SqliteSoon):
             "ON CONFLICT(type) DO UPDATE SET n=n+excluded.n",
             [(TYPE_CODES[type], n) for type, n in plan.totals.items()],
         )
-        stale = [(one.version.seq, self._rows_of(one)) for one in plan.stale]
+        stale = [(one.version.seq, self._rows_of(one, plan.parameters)) for one in plan.stale]
         self._write_index(list(plan.indexed.items()), plan.links, stale)
 
     def _empty_index(self) -> None:
@@ -257,6 +258,17 @@ class SqliteStore(SqlStore, SqliteSoon):
 
     def _index_again(self, indexed: Indexed, links: Sequence[Link]) -> None:
         self._write_index(indexed, links)
+        self._writer.executemany(
+            "UPDATE res SET d=?, span=? WHERE seq=?",
+            [(rows.order, dated(rows)[0], pk) for pk, rows in indexed],
+        )
+
+    def _actual(self, read: Reader, expected: Sequence[Expected]) -> dict[int, Actual]:
+        return sqlite_index.actual(read, expected)
+
+    def _put_right(self, indexed: Indexed, links: Sequence[Link], extra: Indexed) -> None:
+        self._writer.executemany("DELETE FROM link WHERE pk=?", [(pk,) for pk, _ in indexed])
+        self._write_index(indexed, links, stale=extra)
         self._writer.executemany(
             "UPDATE res SET d=?, span=? WHERE seq=?",
             [(rows.order, dated(rows)[0], pk) for pk, rows in indexed],

@@ -17,9 +17,10 @@ from typing import Any
 
 from sokhoe.errors import Conflict, SokhoeError
 from sokhoe.fhir import IndexRows, decode, extract, search
-from sokhoe.store import bodies, bounds, carrying, chain, indexing, planning
+from sokhoe.store import bodies, bounds, carrying, chain, indexing, planning, registering
 from sokhoe.store.folding import Folding, restored
 from sokhoe.store.keying import Keys
+from sokhoe.store.mending import Mending
 from sokhoe.store.planning import TYPE_CODES, Heads, Plan, Standing, Work
 from sokhoe.store.reading import Reading, kept_in
 from sokhoe.store.rows import Indexed
@@ -45,7 +46,7 @@ SAMPLES = 2_000  # from so many versions on there is enough to make a dictionary
 Names = Mapping[planning.Name, int]
 
 
-class SqlStore(Reading):
+class SqlStore(Mending, Reading):
     """What SQLite and PostgreSQL have in common; see `shapes.Store` for the verbs."""
 
     node: str
@@ -114,8 +115,9 @@ class SqlStore(Reading):
         keeps: Sequence[Keep] = (),
         stills: Sequence[Still] = (),
     ) -> Receipt:
+        known = self.parameters()
         work = Work(
-            tuple(planning.prepare(change, self.packer) for change in changes),
+            tuple(planning.prepare(change, self.packer, known) for change in changes),
             author,
             entry,
             b"" if entry is None else chain.entry_bytes(entry),
@@ -129,7 +131,8 @@ class SqlStore(Reading):
 
     def dictionary(self) -> Dictionary:
         number = self.packer.current
-        return Dictionary(number, self._dictionary(number) if number else b"")
+        data = self._dictionary(number) if number else b""
+        return Dictionary(number, data, self.parameters())
 
     def load(
         self, carried: bytes, *, author: str, entry: Entry | None = None, keeps: Sequence[Keep] = ()
@@ -185,6 +188,7 @@ class SqlStore(Reading):
         durable = not all(work.may_be_repeated for work in works)
         outcomes: list[Receipt | SokhoeError] = []
         shapes: set[tuple[str, int]] = set()
+        registered = False
         with self._transaction(durable=durable) as read:
             for number, run in enumerate(_runs(works)):
                 plan = self._started(read, run)
@@ -193,14 +197,21 @@ class SqlStore(Reading):
                 for work in run:
                     try:
                         self._check(read, work.stills)
+                        work.changes = tuple(
+                            registering.up_to_date(change, plan.parameters, self.packer)
+                            for change in work.changes
+                        )
                         outcomes.append(planning.plan_work(plan, work, self.node, self.epoch))
                     except SokhoeError as error:
                         outcomes.append(error)
+                registered |= registering.register(plan, _registers(run))
                 self._write_out(plan)
                 shapes |= self._learn(plan.indexed.values())
             if not self.packer.current and plan.heads.seq >= SAMPLES:
                 self._train(read)
         self._shapes |= shapes  # only now are they sure to be on disk
+        if registered:
+            self._known_until = 0.0
         if self._folding is not None:
             self._folding.written()
         for work, outcome in zip(works, outcomes, strict=True):
@@ -212,7 +223,7 @@ class SqlStore(Reading):
 
     def _write_out(self, plan: Plan) -> None:
         for seq, old in plan.orphans:
-            plan.links += planning.own_links(seq, old.rows or self._rows_of(old))
+            plan.links += planning.own_links(seq, old.rows or self._rows_of(old, plan.parameters))
         self._write(plan)
 
     def _learn(self, indexed: Iterable[IndexRows]) -> set[tuple[str, int]]:
@@ -230,7 +241,10 @@ class SqlStore(Reading):
         for still in stills:
             query = replace(still.query, count=len(still.refs) + 1)
             with self._patient(read, bounds.MOST_SECONDS) as patient:
-                page = Search.on(patient, self.dialect, still.scope, self._version).page(query)
+                known = self.parameters()
+                page = Search.on(patient, self.dialect, still.scope, self._version, known).page(
+                    query
+                )
             if {version.ref for version in page.versions} != still.refs:
                 raise Conflict(
                     f"What {query.type}?{query.text} finds has changed in between.",
@@ -244,7 +258,11 @@ class SqlStore(Reading):
         names = {change.name: change.self_key for work in works for change in work.changes}
         drawers = {(keep.kind, keep.key) for work in works for keep in work.keeps}
         kept = {drawer: kept_in(read, *drawer) for drawer in drawers}
-        return Plan(heads, self._standing(read, names), kept)
+        standing = self._standing(read, names)
+        known = self._known
+        if known.edition != heads.index:  # changed by this transaction, or by another process
+            known = registering.known(read)
+        return Plan(heads, standing, kept, parameters=known)
 
     @abstractmethod
     def _standing(self, read: Reader, names: Names) -> dict[planning.Name, Standing]:
@@ -255,8 +273,9 @@ class SqlStore(Reading):
         packed = bodies.Packed(row[7], bytes(row[8]))
         return Standing(self._version(row[:9]), bytes(row[9]), packed)
 
-    def _rows_of(self, old: Standing) -> IndexRows:
-        return extract(decode(old.version.body))
+    def _rows_of(self, old: Standing, parameters: search.SearchParameters) -> IndexRows:
+        """All rows that may be there of what stood before."""
+        return extract(decode(old.version.body), parameters, leaving=True)
 
     # --- audit journals --------------------------------------------------------------------------
 
@@ -295,6 +314,10 @@ class SqlStore(Reading):
                 self._run("INSERT INTO head(kind, seq, hash, at) VALUES(?, 0, ?, 0)", new)
             for name, code in TYPE_CODES.items():
                 self._run("INSERT INTO types(code, name) VALUES(?, ?)", (code, name))
+        first = ("index", chain.START)
+        self._run(
+            "INSERT INTO head(kind, seq, hash, at) VALUES(?, 0, ?, 0) ON CONFLICT DO NOTHING", first
+        )
         self.node, self.epoch = known["node"], known["epoch"]
         newest = read("SELECT coalesce(max(id), 0) FROM dicts", ())
         self.packer.current = int(newest[0][0])
@@ -307,9 +330,19 @@ class SqlStore(Reading):
             log.warning("The search index is made anew; with many records this takes minutes.")
         self._empty_index()
         self._run("DELETE FROM keep WHERE kind LIKE ?", ("shape %",))
-        for indexed, links in indexing.again(read, self.packer):
+        known = registering.known(read)
+        for indexed, links in indexing.again(read, self.packer, known):
             self._index_again(indexed, links)
             self._learn(rows for _, rows in indexed)
+        for key, value in registering.settled(read):
+            self._run("DELETE FROM keep WHERE kind=? AND key=?", (registering.DRAWER, key))
+            if value is not None:
+                self._run(
+                    "INSERT INTO keep(kind, key, value) VALUES(?, ?, ?)",
+                    (registering.DRAWER, key, value),
+                )
+        if known.edition:
+            self._run("UPDATE head SET seq=seq+1 WHERE kind='index'")
         self._run("DELETE FROM node WHERE key='index'")
         self._run("INSERT INTO node(key, value) VALUES('index', ?)", (search.fingerprint(),))
 
@@ -350,16 +383,33 @@ class SqlStore(Reading):
 
 def _runs(works: Sequence[Work]) -> list[list[Work]]:
     """A group in parts that can be planned at once: a work with conditions begins a new part,
-    since its search must see in the database what those before it write."""
+    since its search must see in the database what those before it write; one that changes search
+    parameters ends its part, since what comes after it is indexed under them."""
     runs: list[list[Work]] = [[]]
     for work in works:
         if work.stills and runs[-1]:
             runs.append([])
         runs[-1].append(work)
-    return runs
+        if _registers([work]):
+            runs.append([])
+    return runs if runs[-1] or len(runs) == 1 else runs[:-1]
+
+
+def _registers(works: Sequence[Work]) -> list[str]:
+    """The ids of the SearchParameters that are written."""
+    names = (change.name for work in works for change in work.changes)
+    return [id for type, id in names if type == registering.TYPE]
 
 
 def _heads(read: Reader) -> Heads:
     rows = {row[0]: row[1:] for row in read("SELECT kind, seq, hash, at FROM head", ())}
     commit, version, audit = rows["commit"], rows["version"], rows["audit"]
-    return Heads(commit[0], bytes(commit[1]), version[0], version[2], audit[0], bytes(audit[1]))
+    return Heads(
+        commit[0],
+        bytes(commit[1]),
+        version[0],
+        version[2],
+        audit[0],
+        bytes(audit[1]),
+        rows["index"][0],
+    )

@@ -13,7 +13,7 @@ it is not shown. What a chain or `_has` finds is judged by the other record as i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A match that was changed since: the version that stood then, decoded and indexed."""
+    """A match that was changed since: the version that stood then, decoded and indexed.
+    `known`: the parameters of its type."""
 
     version: Version
     resource: dict[str, Any]
     rows: IndexRows
+    known: Mapping[str, search.SearchParameter]
 
     def found(self, query: search.Query) -> Found:
         if query.then or query.sort.by == "word":
-            return Found(
-                0, [self._value(query.type, one) for one in sorts(query)], self.version.seq
-            )
+            return Found(0, [self._value(one) for one in sorts(query)], self.version.seq)
         sort = query.sort
         if sort.by == "main":
             part = int(self.rows.order == search.NO_DATE and not sort.descending)
             return Found(part, self.rows.order, self.version.seq)
-        value = self._value(query.type, sort)
+        value = self._value(sort)
         return Found(int(value is None), 0 if value is None else value, self.version.seq)
 
-    def _value(self, type: str, sort: search.Sort) -> Any:
+    def _value(self, sort: search.Sort) -> Any:
         rows = self.rows
         match sort.by:
             case "main":
@@ -66,8 +66,7 @@ class Late:
             case "number":
                 found = [value for p, value in rows.numbers if p == sort.key]
             case "word":
-                param = search.search_parameters(type)[sort.param]
-                found = search.sort_words(param, self.resource)
+                found = search.sort_words(self.known[sort.param], self.resource)
         return picked(sort, found)
 
 
@@ -102,7 +101,7 @@ def _column(one: Search, type: str, sort: search.Sort, pks: Sequence[int]) -> di
         return dict(one.rows(ids))
     if sort.by == "main":
         return {pk: -d for pk, d in one.rows(one.asking.orders(pks)) if d != search.NO_DATE}
-    param = search.search_parameters(type)[sort.param]
+    param = one.parameters.of(type)[sort.param]
     column = {}
     for start in range(0, len(pks), bounds.AT_ONCE):
         for seq, version in one.versions(pks[start : start + bounds.AT_ONCE]).items():
@@ -134,7 +133,8 @@ def late(one: Search, query: search.Query, upto: int) -> list[Late]:
     found = []
     for version in one.versions(_allowed(one, query.type, stood)).values():
         resource = version.resource
-        each = Late(version, resource, extract(resource))
+        indexed = extract(resource, one.parameters)
+        each = Late(version, resource, indexed, one.parameters.of(query.type))
         if hides(one.scope, each.rows.patients, resource):
             continue
         if _meets(one, query.type, each, query.where):

@@ -17,7 +17,7 @@ from typing import Any
 
 from sokhoe import clock
 from sokhoe.errors import Conflict, Forbidden, Invalid, SignIn
-from sokhoe.fhir import decode, encode, terminology
+from sokhoe.fhir import SearchParameters, decode, encode, terminology
 from sokhoe.settings import Settings
 from sokhoe.store import Fault, Keep, Store, Version
 from sokhoe.trust import assertions, outside
@@ -90,6 +90,10 @@ class Gate:
     def memory(self) -> Store:
         """The store itself, for the rooms that may ask it (sync, ops); a test sees to that."""
         return self._store
+
+    def parameters(self) -> SearchParameters:
+        """The search parameters there are, for who describes this server; no personal data."""
+        return self._store.parameters()
 
     # -- sessions --------------------------------------------------------------------------
 

@@ -101,14 +101,15 @@ def make_ready(block: bytes, first: int, dictionary: Dictionary, may: frozenset[
     )
 
 
-_carriers: dict[int, Carrier] = {}
+_carriers: dict[tuple[int, int], Carrier] = {}
 
 
 def _carrier(dictionary: Dictionary) -> Carrier:
-    if dictionary.number not in _carriers:
+    name = (dictionary.number, dictionary.parameters.edition)
+    if name not in _carriers:
         _carriers.clear()
-        _carriers[dictionary.number] = Carrier(dictionary)
-    return _carriers[dictionary.number]
+        _carriers[name] = Carrier(dictionary)
+    return _carriers[name]
 
 
 def _checked(line: bytes, may: frozenset[str]) -> dict[str, Any]:

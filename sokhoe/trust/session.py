@@ -19,15 +19,25 @@ from typing import Any
 from sokhoe import clock
 from sokhoe.clock import Instant
 from sokhoe.errors import Forbidden, Gone, Invalid, NotFound
-from sokhoe.fhir import TYPES, Query, compartments, parse_query, terminology, validate
+from sokhoe.fhir import (
+    TYPES,
+    Query,
+    SearchParameters,
+    compartments,
+    parse_query,
+    terminology,
+    validate,
+)
 from sokhoe.store import (
     Change,
     Choice,
     Delete,
     Dictionary,
+    Edition,
     Entry,
     Keep,
     Loaded,
+    Mended,
     Page,
     Point,
     Put,
@@ -40,7 +50,7 @@ from sokhoe.store import (
     Swept,
     Version,
 )
-from sokhoe.trust import audit, chains, exporting
+from sokhoe.trust import audit, chains, exporting, indexing
 from sokhoe.trust.actors import Actor, Purpose, Role
 from sokhoe.trust.codes import Codes
 from sokhoe.trust.exporting import Bounds
@@ -113,7 +123,9 @@ class Session:
         text = f"{type}?" + "&".join(f"{name}={value}" for name, value in asked)
         if type == "AuditEvent":
             return self._search_audit(asked, cursor, scope, text)
-        query = parse_query(type, asked, lenient=lenient, expander=Codes(self))
+        query = parse_query(
+            type, asked, lenient=lenient, expander=Codes(self), known=self.parameters()
+        )
         self._check_chains(query, scope, text)
         if cursor is not None:
             query = replace(query, cursor=self._open(cursor, text))
@@ -150,6 +162,10 @@ class Session:
         self._allow(Deed.SEARCH, type, type)
         self._record("E", (), (), query=query)
         return self._library.refresh()
+
+    def parameters(self) -> SearchParameters:
+        """The search parameters there are: the standard's, and the server's own."""
+        return self._store.parameters()
 
     def may(self, deed: Deed, type: str) -> bool:
         """Whether the actor may do this with any record of the type; leaves no line."""
@@ -213,7 +229,7 @@ class Session:
         if bad is not None:
             raise Invalid(f"{bad} is no part of a condition.", slug="condition", location=bad)
         scope = self._allow(Deed.SEARCH, type, type)
-        query = parse_query(type, pairs, expander=Codes(self))
+        query = parse_query(type, pairs, expander=Codes(self), known=self.parameters())
         if not query.where:
             raise Invalid("The condition is empty.", slug="condition")
         found = self.search(type, [*pairs, ("_count", str(most + 1))]).versions
@@ -272,6 +288,8 @@ class Session:
                     validate(change.resource)
                 self._write(Deed.WRITE, str(kind), str(change.resource.get("id", "")))
                 validate(change.resource)
+                if kind == indexing.TYPE and self.actor.role is not Role.MACHINE:
+                    indexing.check(change.resource, self.parameters())
             else:
                 self._write(Deed.DELETE, change.type, change.id)
         people: set[str] = set()
@@ -314,10 +332,10 @@ class Session:
     def choose(self, filters: Sequence[tuple[str, Pairs]], job: str) -> tuple[Point, Choice]:
         """The records that filters (type, search parameters) mean, and the point at which they
         did. They are only numbers; a sweep takes the records, and says so in the audit."""
-        queries = []
+        queries, known = [], self.parameters()
         for type, pairs in filters:
             exporting.check_filter(pairs)
-            queries.append(parse_query(type, pairs, expander=Codes(self)))
+            queries.append(parse_query(type, pairs, expander=Codes(self), known=known))
         may = self.exportable([type for type, _ in filters])
         text = " ".join(f"{type}?" + "&".join(map("=".join, pairs)) for type, pairs in filters)
         scope = Scope(may.patients, may.types, may.open)
@@ -375,6 +393,25 @@ class Session:
     def note(self, action: str, what: str, note: str, *, outcome: str = "0") -> None:
         """A line in the audit for something done that shows no record by itself."""
         self._record(action, (what,) if what else (), (), outcome=outcome, note=note)
+
+    # -- the index -------------------------------------------------------------------------
+
+    def reindex(
+        self, types: Iterable[str] | None, id: str = "", *, upto: int, after: int, **how: Any
+    ) -> Mended:
+        """A step of comparing records with their index and putting it right (`indexing.step`).
+        Raises Forbidden."""
+        return indexing.step(self, self._store, types, id, upto=upto, after=after, **how)
+
+    def index_on(self) -> Edition | None:
+        """A step of indexing by a new search parameter of the server's own, or of removing a
+        retired one; None: there is nothing to do. Machines only."""
+        self._own(f"{self.actor.room}.index")
+        return self._store.index_on()
+
+    def editions(self) -> list[Edition]:
+        """The server's own search parameters, and how far each is indexed."""
+        return self._store.editions()
 
     # -- following -------------------------------------------------------------------------
 

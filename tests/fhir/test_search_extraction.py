@@ -216,7 +216,7 @@ def plainly(resource: dict[str, Any]) -> leaves.Rows:
             continue
         for path in param.paths:
             steps = path.partition(":")[0]
-            called = compiled._leaf(type, param.code, param.type, path)
+            called = compiled.leaf(type, param.code, param.type, path)
             if called is None or called[0] == "exists":
                 continue
             call, constant = called

@@ -25,7 +25,8 @@ def metadata(call: Call) -> Response:
             slug="mode",
             location="mode",
         )
-    return answer(statement(call.base, call.site.settings.conditional_delete))
+    known = call.site.gate.parameters()
+    return answer(statement(call.base, call.site.settings.conditional_delete, known))
 
 
 def bundle(call: Call) -> Response:

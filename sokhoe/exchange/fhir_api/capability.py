@@ -8,7 +8,14 @@ from typing import Any
 
 from sokhoe import __version__
 from sokhoe.exchange.fhir_api import operations
-from sokhoe.fhir import TYPES, encode, search, search_parameters, terminology
+from sokhoe.fhir import (
+    TYPES,
+    SearchParameter,
+    SearchParameters,
+    encode,
+    search,
+    terminology,
+)
 
 _FULL = (
     "read",
@@ -34,8 +41,11 @@ _AUDIT_PARAMETERS = (("patient", "reference"), ("agent", "reference"), ("date", 
 
 
 @lru_cache(maxsize=4)
-def statement(base: str, conditional_delete: str = "single") -> bytes:
-    """The CapabilityStatement of the server at this address, with this setting."""
+def statement(
+    base: str, conditional_delete: str = "single", known: SearchParameters = search.STANDARD
+) -> bytes:
+    """The CapabilityStatement of the server at this address, with this setting and these search
+    parameters."""
     allowed = conditional_delete in {"single", "multiple"}
     deletes = conditional_delete if allowed else "not-supported"
     return encode(
@@ -81,7 +91,7 @@ def statement(base: str, conditional_delete: str = "single") -> bytes:
                         ],
                         "extension": [_oauth_uris(base.removesuffix("/fhir"))],
                     },
-                    "resource": [_resource(type, deletes) for type in sorted(TYPES)],
+                    "resource": [_resource(type, deletes, known) for type in sorted(TYPES)],
                     "interaction": [
                         {"code": "transaction"},
                         {"code": "batch"},
@@ -149,7 +159,7 @@ def terminology_statement(base: str) -> bytes:
     )
 
 
-def _resource(type: str, conditional_delete: str) -> dict[str, Any]:
+def _resource(type: str, conditional_delete: str, known: SearchParameters) -> dict[str, Any]:
     if type == "AuditEvent":
         return {
             "type": type,
@@ -173,20 +183,27 @@ def _resource(type: str, conditional_delete: str) -> dict[str, Any]:
             f"{type}:*",
             *(
                 f"{type}:{name}"
-                for name, parameter in sorted(search_parameters(type).items())
+                for name, parameter in sorted(known.of(type).items())
                 if parameter.type == "reference"
             ),
         ],
         "searchRevInclude": ["*"],
         "searchParam": [
             *({"name": name, "type": kind} for name, kind in _ANYWHERE),
-            *(
-                {"name": name, "type": parameter.type}
-                for name, parameter in sorted(search_parameters(type).items())
-            ),
+            *(_parameter(parameter) for _, parameter in sorted(known.of(type).items())),
         ],
         **_operations(type),
     }
+
+
+def _parameter(parameter: SearchParameter) -> dict[str, str]:
+    line = {"name": parameter.code, "type": parameter.type}
+    if parameter.custom is not None:
+        if parameter.custom.url:
+            line["definition"] = parameter.custom.url
+        if not parameter.is_ready:
+            line["documentation"] = "Not ready: records are still being indexed by it."
+    return line
 
 
 def _operations(type: str | None) -> dict[str, Any]:

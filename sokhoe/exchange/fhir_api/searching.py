@@ -105,7 +105,9 @@ def _one(
 def _ignored(call: Call, type: str, pairs: Pairs) -> Sequence[str]:
     if not call.lenient or type == "AuditEvent":
         return ()
-    return parse_query(type, pairs, lenient=True, expander=searches.Unasked()).ignored
+    known = call.session.parameters()
+    asked = parse_query(type, pairs, lenient=True, expander=searches.Unasked(), known=known)
+    return asked.ignored
 
 
 def _warning(ignored: Sequence[str]) -> list[bytes]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sokhoe.exchange.jobs.exporting import Export, manifest
 from sokhoe.exchange.jobs.files import Folder, plain_bytes
 from sokhoe.exchange.jobs.importing import Import, Source, in_inbox, report
+from sokhoe.exchange.jobs.indexing import Indexer
 from sokhoe.exchange.jobs.working import Kind, Worker, drawer, root
 from sokhoe.settings import Settings
 from sokhoe.trust import Gate, Job, Jobs, State
@@ -13,6 +14,7 @@ __all__ = [
     "Export",
     "Folder",
     "Import",
+    "Indexer",
     "Job",
     "Jobs",
     "Kind",

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from sokhoe.fhir.path import kinds
+from sokhoe.fhir.path.checking import foreseen, functions_in
 from sokhoe.fhir.path.compiling import Run, compiled
 from sokhoe.fhir.path.moments import Moment
 from sokhoe.fhir.path.parser import parse
@@ -32,6 +33,8 @@ __all__ = [
     "World",
     "evaluate",
     "expression",
+    "foreseen",
+    "functions_in",
     "root",
     "system",
 ]

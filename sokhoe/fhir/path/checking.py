@@ -6,7 +6,7 @@ nothing, ever. Where a type is not known (children(), resolve(), contained) noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 from sokhoe.fhir.path import kinds
 from sokhoe.fhir.path.kinds import PRIMITIVES
@@ -157,3 +157,50 @@ def _no_such(some: list[str], name: str) -> str:
                     f"write {name[:cut]}.ofType({kind_name})"
                 )
     return f"{kind} has no element '{name}'"
+
+
+def foreseen(text: str, kind: str) -> tuple[list[str], frozenset[str] | None]:
+    """As `problems`, of those branches of a union that are about this type at all
+    (`Patient.name | Practitioner.name`), and the types that these may give; None: not known."""
+    mine = [one for one in _branches(parse(text)) if _is_about(one, kind)]
+    if not mine:
+        return [f"nothing in it is about {kind}"], frozenset()
+    start = _Found(frozenset({kind}) if kinds.is_known(kind) else None)
+    check = _Check(False)
+    ways = [check.follow(one, start).kinds for one in mine]
+    known = [one for one in ways if one is not None]
+    return check.found, frozenset[str]().union(*known) if len(known) == len(ways) else None
+
+
+def _branches(tree: Tree) -> list[Tree]:
+    match tree:
+        case Binary("|", left, right):
+            return [*_branches(left), *_branches(right)]
+    return [tree]
+
+
+def _is_about(tree: Tree, kind: str) -> bool:
+    """Whether the first word of a path names this type, one above it, or no type."""
+    match tree:
+        case Member(This(explicit=False), name):
+            return not name[:1].isupper() or name in kinds.above(kind)
+        case Member(on, _) | Index(on, _) | TypeTest(_, on, _):
+            return _is_about(on, kind)
+        case Call(on=on):
+            return _is_about(on, kind)
+    return True
+
+
+def functions_in(text: str) -> frozenset[str]:
+    """The names of all functions that an expression calls."""
+    found: set[str] = set()
+    waiting: list[object] = [parse(text)]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Call):
+            found.add(one.name)
+        if isinstance(one, tuple):
+            waiting += one
+        elif is_dataclass(one) and not isinstance(one, type):
+            waiting += [getattr(one, each.name) for each in fields(one)]
+    return frozenset(found)

@@ -6,6 +6,9 @@ that the door of `fhir` shows.
 
 from sokhoe.fhir.search.care import all_references, care_dates
 from sokhoe.fhir.search.compartment import COMPARTMENTS, compartment_members
+from sokhoe.fhir.search.custom import STANDARD, Custom, Part, SearchParameters, State
+from sokhoe.fhir.search.custom import is_active as is_active_parameter
+from sokhoe.fhir.search.custom import read as read_parameter
 from sokhoe.fhir.search.dates import LENGTHS, stretch
 from sokhoe.fhir.search.definitions import (
     SearchParameter,
@@ -60,8 +63,10 @@ __all__ = [
     "COMPARTMENTS",
     "LENGTHS",
     "NO_DATE",
+    "STANDARD",
     "AnyOf",
     "Condition",
+    "Custom",
     "DateTest",
     "Dates",
     "Expander",
@@ -74,11 +79,14 @@ __all__ = [
     "Not",
     "NumberTest",
     "Numbers",
+    "Part",
     "Pointed",
     "Query",
     "Scan",
     "SearchParameter",
+    "SearchParameters",
     "Sort",
+    "State",
     "Texts",
     "Unasked",
     "UpTo",
@@ -93,6 +101,7 @@ __all__ = [
     "fingerprint",
     "fold",
     "holds",
+    "is_active_parameter",
     "key",
     "main_dates",
     "matches",
@@ -100,6 +109,7 @@ __all__ = [
     "parse_query",
     "patient_parameters",
     "prefix",
+    "read_parameter",
     "references",
     "scanned",
     "search_parameters",

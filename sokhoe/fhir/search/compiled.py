@@ -38,7 +38,7 @@ _TOKENS = {
     "Identifier": "identifier",
     "ContactPoint": "contact",
 }
-_DATES = {
+DATES = {
     "date": "date",
     "dateTime": "date",
     "instant": "date",
@@ -82,7 +82,7 @@ def walk(type: str, patients_only: bool = False) -> Walk:
             if not patients_only and len(one.stored) == 1:
                 # whether something exists is always known, so the parameter is never missing
                 _shape(root if end == "exists" else node, one.present, end)
-            called = _leaf(type, one.code, one.type, path)
+            called = leaf(type, one.code, one.type, path)
             if one.stored != (one.code,) or called is None:
                 continue
             call, constant = called
@@ -111,7 +111,7 @@ def _compiled(root: _Node) -> Walk:
     return function
 
 
-def _leaf(type: str, code: str, kind: str, path: str) -> tuple[str, Any] | None:
+def leaf(type: str, code: str, kind: str, path: str) -> tuple[str, Any] | None:
     """The function of `leaves` for a datatype, and what it must know of the parameter; None for
     what has no rows of its own."""
     place, _, end = path.partition(":")
@@ -131,7 +131,7 @@ def _leaf(type: str, code: str, kind: str, path: str) -> tuple[str, Any] | None:
     if kind == "uri":
         return "address_of", (start, key(start))
     if kind == "date":
-        return _DATES[end], date_key(start)
+        return DATES[end], date_key(start)
     if kind == "string":
         return _TEXTS[end], (start, key(start), sort_key(type, code))
     if kind == "number":

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import islice, product
 
-from sokhoe.errors import Invalid, NotFound, SokhoeError, Unsupported
+from sokhoe.errors import Invalid, NotFound, SokhoeError, Unavailable, Unsupported
 from sokhoe.fhir.search import composites, values
+from sokhoe.fhir.search.custom import STANDARD, Custom, Part, SearchParameters, present_key
 from sokhoe.fhir.search.definitions import (
     SearchParameter,
     main_dates,
@@ -24,11 +26,13 @@ from sokhoe.fhir.search.query import (
     AnyOf,
     Condition,
     Dates,
+    DateTest,
     Keys,
     Linked,
     Missing,
     Near,
     Numbers,
+    NumberTest,
     Pointed,
     Scan,
     Texts,
@@ -53,13 +57,15 @@ Where = tuple[Condition, ...]
 
 @dataclass(slots=True)
 class Reader:
-    """Reads the conditions of one search. `steps`: how many it may still have."""
+    """Reads the conditions of one search. `steps`: how many it may still have; `known`: the
+    parameters there are."""
 
     expander: Expander | None = None
     steps: int = MOST_STEPS
+    known: SearchParameters = STANDARD
 
     def parameters(self, type: str) -> Mapping[str, SearchParameter]:
-        return search_parameters(type)
+        return self.known.of(type)
 
     def condition(self, type: str, name: str, value: str, depth: int = 0) -> Where:
         """One `name=value` on records of a type."""
@@ -84,6 +90,8 @@ class Reader:
         param = self.parameter(type, code)
         if modifier == "missing":
             return (_missing(type, param, value),)
+        if param.type == "composite" and param.custom is not None and not modifier:
+            return (_together(type, param, param.custom, parts),)
         if param.type == "composite" and not modifier:
             return self._composite(type, param, parts)
         if modifier in ("in", "not-in", "above", "below") and param.type == "token":
@@ -93,6 +101,8 @@ class Reader:
     def parameter(self, type: str, code: str) -> SearchParameter:
         known = self.parameters(type)
         if code in known:
+            if not known[code].is_ready:
+                raise _not_ready(type, code)
             return known[code]
         near = get_close_matches(code, known, 4, 0.6)
         raise Invalid(
@@ -224,6 +234,58 @@ def _element(
     return (*each, Scan(param.code, "together", (), ((base, each),)))
 
 
+def _together(
+    type: str, param: SearchParameter, custom: Custom, parts: Sequence[str]
+) -> Keys | Numbers | Dates:
+    """A composite of our own: the last component under the hash of those before it."""
+    keys: list[int] = []
+    numbers: list[NumberTest] = []
+    dates: list[tuple[int, DateTest]] = []
+    for part in parts:
+        pieces = values.split(part, "$")
+        if len(pieces) != len(custom.parts) or not all(pieces):
+            raise values.wrong(
+                param, part, f"write {'$'.join(param.components)}, a $ in a value as \\$"
+            )
+        *first, last = [_defining(param, one, n) for n, one in enumerate(custom.parts)]
+        begin = [_written(one, piece) for one, piece in zip(first, pieces[:-1], strict=True)]
+        for together in islice(product(*begin), MOST_VALUES):
+            start = prefix(type, param.stored[0]) + "$".join(together) + "$"
+            match last.type:
+                case "quantity":
+                    split = [values.unescape(one) for one in values.split(pieces[-1], "|")]
+                    numbers += values.measured(last, start, split, pieces[-1])
+                case "number":
+                    numbers.append(values.number(last, key(start), pieces[-1]))
+                case "date":
+                    dates.append((key(start) & ~3, values.date(last, pieces[-1])))
+                case _:
+                    keys += [key(start + one) for one in _written(last, pieces[-1])]
+    if dates:
+        if len({at for at, _ in dates}) > 1:
+            raise values.wrong(param, parts[0], "with a date, name one first component at a time")
+        return Dates(param.code, dates[0][0], tuple(test for _, test in dates))
+    return Numbers(param.code, tuple(numbers)) if numbers else Keys(param.code, tuple(keys))
+
+
+def _written(param: SearchParameter, text: str) -> list[str]:
+    """A component as it may stand in the index."""
+    match param.type:
+        case "reference":
+            return values.referenced(param, text)
+        case "uri":
+            return [values.unescape(text)]
+    return [values.written(param, text)]
+
+
+def _defining(whole: SearchParameter, part: Part, number: int) -> SearchParameter:
+    """A component as a parameter, for reading its value."""
+    ends = whole.component_ends[number] if number < len(whole.component_ends) else ()
+    return SearchParameter(
+        part.code, part.type, part.expression, (f"={part.expression}",), part.target, ends=ends
+    )
+
+
 def _only(type: str, component: composites.Component) -> SearchParameter:
     """The parameter of a component, as far as it is about this element."""
     param = component.param
@@ -238,7 +300,7 @@ def _pair(
     type: str, param: SearchParameter, base: composites.Base, pieces: Sequence[str]
 ) -> Keys | Numbers:
     first, second = base.components
-    start = prefix(type, param.stored[0]) + values.written(type, first.param, pieces[0]) + "$"
+    start = prefix(type, param.stored[0]) + values.written(first.param, pieces[0]) + "$"
     match second.param.type:
         case "quantity":
             split = [values.unescape(one) for one in values.split(pieces[1], "|")]
@@ -250,7 +312,7 @@ def _pair(
         case "reference":
             named = values.referenced(second.param, pieces[1])
             return Keys(param.code, tuple(key(start + one) for one in named))
-    return Keys(param.code, (key(start + values.written(type, second.param, pieces[1])),))
+    return Keys(param.code, (key(start + values.written(second.param, pieces[1])),))
 
 
 def any_of(name: str, options: Sequence[Where]) -> Where:
@@ -272,7 +334,7 @@ def simple(type: str, param: SearchParameter, modifier: str, parts: Sequence[str
         case "token", "" | "not":
             keys = _all(values.token(type, param, part) for part in parts)
             return (Keys(param.code, keys, modifier == "not"),)
-        case "token", "of-type" if any(":Identifier" in path for path in param.paths):
+        case "token", "of-type" if _has_identifiers(param):
             return (Keys(param.code, _all(values.of_type(type, param, part) for part in parts)),)
         case "token", "text" if param.code != "_id":
             wanted = tuple((values.folded(param, part),) for part in parts)
@@ -308,6 +370,10 @@ def simple(type: str, param: SearchParameter, modifier: str, parts: Sequence[str
             begin_ = prefix(type, param.code)
             return (Near(param.code, key(f"{begin_}lat"), key(f"{begin_}lon"), places),)
     raise _no_modifier(type, param, modifier)
+
+
+def _has_identifiers(param: SearchParameter) -> bool:
+    return "Identifier" in param.ends or any(":Identifier" in path for path in param.paths)
 
 
 def _quantities(type: str, param: SearchParameter, parts: Sequence[str]) -> Where:
@@ -369,8 +435,8 @@ def _all(lists: Iterable[list[int]]) -> tuple[int, ...]:
     return tuple(one for keys in lists for one in keys)
 
 
-def _missing(type: str, param: SearchParameter, value: str) -> Missing:
-    if not param.present:
+def _missing(type: str, param: SearchParameter, value: str) -> Missing | Keys:
+    if not param.present and param.custom is None:
         raise _no_modifier(type, param, "missing")
     if value not in ("true", "false"):
         raise Invalid(
@@ -378,7 +444,19 @@ def _missing(type: str, param: SearchParameter, value: str) -> Missing:
             location=f"{param.code}:missing",
             slug="bad-search-value",
         )
+    if param.custom is not None:
+        return Keys(f"{param.code}:missing", (present_key(type, param),), value == "true")
     return Missing(param.code, type, param.present, value == "true")
+
+
+def _not_ready(type: str, code: str) -> Unavailable:
+    return Unavailable(
+        f"The records are still being indexed by {code} of {type}.",
+        hint="An answer now would leave some out. Try again in a moment; how far it is tells the "
+        "operator: sokhoe reindex --status",
+        slug="not-ready",
+        location=code,
+    )
 
 
 def _no_modifier(type: str, param: SearchParameter, modifier: str) -> Unsupported:

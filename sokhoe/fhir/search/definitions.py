@@ -14,13 +14,16 @@ from functools import lru_cache
 from hashlib import blake2b
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zstandard
 
 from sokhoe import clock
 from sokhoe.errors import Invalid
 from sokhoe.fhir.search import sensitive
+
+if TYPE_CHECKING:
+    from sokhoe.fhir.search.custom import Custom
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,21 @@ class SearchParameter:
     stored: tuple[str, ...] = ()
     components: tuple[str, ...] = ()
     present: int = 0
+    # of a parameter that was sent to this server (`custom`): what it defines, and the datatypes
+    # that its expression surely gives
+    custom: Custom | None = None
+    ends: tuple[str, ...] = ()
+    component_ends: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def is_expressed(self) -> bool:
+        """Whether its values are found by FHIRPath, not by JSON paths."""
+        return self.paths[0].startswith("=")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every record is indexed under it."""
+        return self.custom is None or self.custom.state == "ready"
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sokhoe.errors import Invalid
 from sokhoe.fhir.search.compiled import walk
+from sokhoe.fhir.search.custom import STANDARD, SearchParameters
 from sokhoe.fhir.search.dates import BEGINNING
 from sokhoe.fhir.search.definitions import main_dates
 from sokhoe.fhir.search.hashing import cached, date_key, key, prefix
@@ -62,10 +63,17 @@ def type_keys(type: str) -> TypeKeys:
     return TypeKeys(all_, written, key(prefix(type, "_id")), main)
 
 
-def extract(resource: dict[str, Any]) -> IndexRows:
-    """The index rows of a resource. Invalid if it is not shaped as its type demands."""
+def extract(
+    resource: dict[str, Any], parameters: SearchParameters = STANDARD, *, leaving: bool = False
+) -> IndexRows:
+    """The index rows of a resource, also under the server's own `parameters`; `leaving`: those
+    too whose rows are being removed. Invalid if it is not shaped as its type demands."""
     type, id = resource["resourceType"], resource["id"]
     rows = gather(resource)
+    if parameters.customs and (own := parameters.written(type, leaving=leaving)):
+        from sokhoe.fhir.search import expressed  # loads FHIRPath
+
+        expressed.gather(rows, type, own, resource)
     known = type_keys(type)
     self_key = cached(f"{type}/{id}")
     rows.keys.add(known.all)

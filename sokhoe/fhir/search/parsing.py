@@ -14,6 +14,7 @@ from typing import Literal, cast, get_args
 from sokhoe.errors import Invalid, Unsupported
 from sokhoe.fhir.search.compiled import sort_key
 from sokhoe.fhir.search.conditions import Reader, targets
+from sokhoe.fhir.search.custom import STANDARD, SearchParameters
 from sokhoe.fhir.search.definitions import SearchParameter, main_dates, searchable_types
 from sokhoe.fhir.search.expanding import Expander
 from sokhoe.fhir.search.filtering import filtered
@@ -45,10 +46,12 @@ def parse_query(
     *,
     lenient: bool = False,
     expander: Expander | None = None,
+    known: SearchParameters = STANDARD,
 ) -> Query:
     """Read a search's `name=value` pairs. Invalid or Unsupported name the pair that is wrong.
-    `expander`: the terminology that `:in`, `:above` and `:below` ask."""
-    reading = _Reading(type, Reader(expander))
+    `expander`: the terminology that `:in`, `:above` and `:below` ask; `known`: the parameters
+    there are. Unavailable (`not-ready`) for one by which records are still being indexed."""
+    reading = _Reading(type, Reader(expander, known=known))
     reading.reader.parameters(type)  # is there such a type at all?
     asked = list(pairs)
     for name, value in asked:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sokhoe.fhir.search.composites import Base, component_rows
 from sokhoe.fhir.search.fold import beginnings, fold, words
-from sokhoe.fhir.search.following import values_at
+from sokhoe.fhir.search.following import found_at, values_at
 from sokhoe.fhir.search.holding import holds, number_holds
 from sokhoe.fhir.search.query import Condition, Scan
 
@@ -59,7 +59,8 @@ def scanned(test: Scan, resource: dict[str, Any]) -> bool:
 
 def _values(test: Scan, resource: dict[str, Any]) -> Iterator[Any]:
     for path in test.paths:
-        yield from values_at(resource, path.partition(":")[0].split("."))
+        for _, value in found_at(resource, path):
+            yield value
 
 
 def _measures(value: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
 from sokhoe.fhir.search.composites import written
+from sokhoe.fhir.search.custom import ENDS
 from sokhoe.fhir.search.definitions import SearchParameter
-from sokhoe.fhir.search.following import values_at
+from sokhoe.fhir.search.following import found_at, values_at
 
 EARTH = 6_371_008.8  # metres, its mean radius
 
@@ -19,9 +20,10 @@ def sort_words(param: SearchParameter, resource: dict[str, Any]) -> list[Any]:
         there = [one for path in param.paths for one in values_at(resource, [path[:-7]])]
         return ["true" if any(one is not False for one in there) else "false"]
     for path in param.paths:
-        steps, _, end = path.partition(":")
-        only = end.partition("(")[2].rstrip(")")
-        for value in values_at(resource, steps.split(".")):
+        for end, value in found_at(resource, path):
+            only = end.partition("(")[2].rstrip(")")
+            if param.custom is not None and end not in ENDS[param.type]:
+                continue
             if param.type == "quantity":
                 found += [float(one) for one in (value.get("value"),) if one is not None]
                 continue

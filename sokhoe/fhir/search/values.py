@@ -71,10 +71,12 @@ def token(type: str, param: SearchParameter, text: str) -> list[int]:
 
 def is_bare(param: SearchParameter) -> bool:
     """Whether a token's values have no system of their own."""
+    if param.is_expressed:
+        return bool(param.ends) and set(param.ends) <= _BARE
     return {path.partition(":")[2] for path in param.paths} <= _BARE
 
 
-def written(type: str, param: SearchParameter, text: str) -> str:
+def written(param: SearchParameter, text: str) -> str:
     """A token inside a composite, as it is indexed there: `code`, `system|code` or `|code`."""
     parts = [unescape(part) for part in split(text, "|")]
     if len(parts) > 2 or not parts[-1]:
@@ -139,7 +141,7 @@ def reference(type: str, param: SearchParameter, only: str | None, text: str) ->
 def referenced(param: SearchParameter, text: str, only: str | None = None) -> list[str]:
     """What a search for a reference may mean, as references are written."""
     text = unescape(text)
-    narrow = [path.partition("(")[2].rstrip(")") for path in param.paths]
+    narrow = [path.partition("(")[2].rstrip(")") for path in param.paths if path[:1] != "="]
     if re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", text):
         types = [only] if only else param.target or searchable_types()
         return [f"{one}/{text}" for one in types]
@@ -148,7 +150,7 @@ def referenced(param: SearchParameter, text: str, only: str | None = None) -> li
         raise wrong(param, text, "write Type/id, an id, or a URL")
     if only and found.type != only:
         raise wrong(param, text, f"it is not a {only}, which the modifier demands")
-    if all(narrow) and found.type and found.type not in narrow:
+    if narrow and all(narrow) and found.type and found.type not in narrow:
         return []  # patient=Group/1: the parameter looks at patients only
     return [found.ref]
 

@@ -21,7 +21,7 @@ from sokhoe.errors import Invalid, Unsupported
 from sokhoe.exchange.fhir_api.operations.arguments import Arguments, Parameter
 from sokhoe.exchange.fhir_api.operations.operation import Operation, OperationCall
 from sokhoe.exchange.fhir_api.taking import NDJSON, accepted, jobs_of
-from sokhoe.fhir import TYPES, parse_query, search, top_elements
+from sokhoe.fhir import TYPES, SearchParameters, parse_query, search, top_elements
 
 FORMATS = frozenset({NDJSON, "application/ndjson", "ndjson"})
 MOST_FILTERS = 50
@@ -51,7 +51,7 @@ def export(call: OperationCall) -> Response:
     given = call.arguments
     level = "group" if call.id else "patient" if call.type else "system"
     types = _types(given)
-    filters = _filters(given, types)
+    filters = _filters(given, types, call.session.parameters())
     ask: dict[str, Any] = {
         "level": level,
         "group": call.id,
@@ -87,7 +87,7 @@ def _types(given: Arguments) -> list[str] | None:
     return types or None
 
 
-def _filters(given: Arguments, types: list[str] | None) -> list[Any]:
+def _filters(given: Arguments, types: list[str] | None, known: SearchParameters) -> list[Any]:
     texts = [part for one in given.all("_typeFilter") for part in _NEXT_FILTER.split(str(one))]
     if len(texts) > MOST_FILTERS:
         raise Invalid(
@@ -108,7 +108,7 @@ def _filters(given: Arguments, types: list[str] | None) -> list[Any]:
             raise Invalid(
                 f"The filter is about {type}, which is not among _type.", location="_typeFilter"
             )
-        parse_query(type, pairs, expander=search.Unasked())  # says now what is wrong with it
+        parse_query(type, pairs, expander=search.Unasked(), known=known)  # says now what is wrong
         found.append([type, [list(pair) for pair in pairs]])
     return found
 
