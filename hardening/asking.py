@@ -6,7 +6,7 @@ fails there, and twenty thousand requests take minutes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -17,12 +17,14 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`target` is the address as it stands in the first line: path, `?`, query, percent-encoded."""
+    """`target` is the address as it stands in the first line: path, `?`, query, percent-encoded.
+    `stream` makes a body that comes in pieces, and may never end."""
 
     method: str
     target: str
     headers: tuple[Header, ...] = ()
     body: bytes = b""
+    stream: Callable[[], AsyncIterator[bytes]] | None = None
 
     def __str__(self) -> str:
         said = [f"{name.decode()}: {value[:60]!r}" for name, value in self.headers]
@@ -58,11 +60,12 @@ async def ask(app: ASGIApp, request: Request, *, client: str = "127.0.0.1") -> A
         "state": {},
     }
     answer = Answer()
-    left = [request.body]
+    pieces = request.stream() if request.stream is not None else _at_once(request.body)
 
     async def receive() -> Message:
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        async for piece in pieces:
+            more = request.stream is not None
+            return {"type": "http.request", "body": piece, "more_body": more}
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
@@ -80,6 +83,10 @@ async def ask(app: ASGIApp, request: Request, *, client: str = "127.0.0.1") -> A
     except Exception as error:
         answer.failure = f"{type(error).__name__}: {error}"
     return answer
+
+
+async def _at_once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 def _sized(request: Request) -> Sequence[Header]:

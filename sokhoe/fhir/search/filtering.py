@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sokhoe.fhir.search.conditions import Reader, Where
 
 MOST_DEEP = 20
+MOST_WORDS = 5_000
 _TOKEN = re.compile(r'\s*(?:([()])|"((?:[^"\\]|\\.)*)"|([^\s()"]+))')
 # What an operation is called in the other syntax: a modifier, or a prefix of the value.
 _MODIFIERS = {"in": ":in", "ni": ":not-in", "ss": ":above", "sb": ":below"}
@@ -58,6 +59,14 @@ def _words(text: str) -> list[_Word]:
         else:
             found.append(_Word(bracket or plain))
         at = match.end()
+        if len(found) > MOST_WORDS:
+            raise Invalid(
+                f"_filter has more than {MOST_WORDS} words.",
+                hint="Ask in several searches.",
+                slug="too-costly",
+                code="too-costly",
+                location="_filter",
+            )
     return found
 
 
@@ -83,6 +92,8 @@ class _Parser:
         return tuple(found)
 
     def _one(self, depth: int) -> Where:
+        if depth > MOST_DEEP:
+            raise _unread("it goes too deep")
         if self._next("not"):
             return (Not("_filter", self._one(depth + 1)),)
         if self._next("("):
