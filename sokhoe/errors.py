@@ -108,6 +108,7 @@ class Unsupported(SokhoeError):
 
 class Busy(SokhoeError):
     slug, status, code = "busy", 503, "throttled"
+    seconds = 10  # after which it is worth trying again
 
 
 class Unavailable(SokhoeError):

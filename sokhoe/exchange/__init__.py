@@ -20,6 +20,11 @@ def routes(site: Site) -> list[BaseRoute]:
     return [*subscriptions.routes(), *oauth.routes(), *fhir_api.routes()]
 
 
+def open_room(site: Site) -> None:
+    """The place in the menu from which software is seen and ended."""
+    oauth.open_room(site)
+
+
 def middleware(site: Site) -> list[Middleware]:
     """What stands before all routes: the fast door to /fhir."""
     return [Middleware(Door, site=site)]
@@ -53,6 +58,7 @@ __all__ = [
     "Tray",
     "followers",
     "middleware",
+    "open_room",
     "overview",
     "receive",
     "routes",

@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "load": "send files and folders (exchange XML, FHIR) to a server",
     "terms": "load code lists (FHIR, CSV, a country's own tables)",
     "audit": "verify the audit chain, or show its last lines",
+    "clients": "show the software that may ask for tokens; add some, end its access",
     "subscriptions": "show who is told of changes, and send again what was refused",
     "doctor": "look for what is wrong with this installation, and how to put it right",
     "jobs": "show exports, imports and later answers; end one",

@@ -27,6 +27,7 @@ from sokhoe.store import (
 from sokhoe.trust import keys
 from sokhoe.trust.accounts import Account
 from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.agreements import CLASSES, Agreement, Agreements
 from sokhoe.trust.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from sokhoe.trust.assertions import TYPE as ASSERTION_TYPE
 from sokhoe.trust.auditlog import AuditLog, Sealer
@@ -47,6 +48,7 @@ from sokhoe.trust.tokens import Token, Tokens
 __all__ = [
     "ASSERTION_ALGORITHMS",
     "ASSERTION_TYPE",
+    "CLASSES",
     "DEMO_PASSWORD",
     "MACHINES",
     "PERMITS",
@@ -55,6 +57,8 @@ __all__ = [
     "WORDS",
     "Account",
     "Actor",
+    "Agreement",
+    "Agreements",
     "AuditLog",
     "Batch",
     "Bounds",

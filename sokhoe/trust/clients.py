@@ -25,6 +25,7 @@ from sokhoe.errors import Invalid, NotFound, SignIn
 from sokhoe.store import Keep, Store
 from sokhoe.trust import assertions, outside
 from sokhoe.trust.actors import Actor, Role
+from sokhoe.trust.agreements import Agreements, narrow
 from sokhoe.trust.passwords import digest, draw, same
 from sokhoe.trust.permits import scope_deeds
 
@@ -93,10 +94,12 @@ class Proof:
 
 
 class Clients:
-    """The registry over one memory. `guard`: where key sets may be fetched from."""
+    """The registry over one memory. `guard`: where key sets may be fetched from; `agreements`:
+    those that clients work under."""
 
-    def __init__(self, store: Store, guard: outside.Guard) -> None:
+    def __init__(self, store: Store, guard: outside.Guard, agreements: Agreements) -> None:
         self._store = store
+        self._agreements = agreements
         self._published = assertions.Published(guard)
 
     # -- the register ----------------------------------------------------------------------
@@ -117,6 +120,10 @@ class Clients:
         found = [_client(id, value) for id, value in self._store.all_kept(DRAWER).items()]
         return sorted(found, key=lambda one: (one.name.casefold(), one.id))
 
+    def launchable(self) -> list[Client]:
+        """Apps that can be opened from a person's page."""
+        return [one for one in self.all() if one.active and one.launch and "launch" in one.scopes]
+
     def used(self) -> dict[str, tuple[Instant, int]]:
         """When each last got a token, and how many it has got."""
         return {id: (one["at"], one["count"]) for id, one in self._store.all_kept(USED).items()}
@@ -126,6 +133,7 @@ class Clients:
         "". `secret`: one that was drawn elsewhere, so that the same software is known to several
         servers. Raises Invalid naming the field, Conflict when the id is taken."""
         check(client)
+        self._check_agreement(client)
         if client.kind is Kind.SECRET:
             secret = secret or draw()
             client = replace(client, hash=digest(secret))
@@ -141,8 +149,34 @@ class Clients:
             raise NotFound(f"There is no client {client_id!r}.", slug="no-client")
         changed = change(_client(client_id, value))
         check(changed)
+        self._check_agreement(changed)
         self._store.keep(Keep(DRAWER, client_id, _kept(changed), expected=value))
         return changed
+
+    def rights(self, client: Client) -> tuple[str, ...]:
+        """The scopes it may have today: what it was granted, within its agreement."""
+        return self._agreements.narrowed(client.scopes, client.agreement)
+
+    def asked(self, client: Client, scopes: Sequence[str]) -> tuple[str, ...]:
+        """What it asks for, in the terms of its agreement: a wildcard is all that is agreed."""
+        return self._agreements.narrowed(scopes, client.agreement)
+
+    def _check_agreement(self, client: Client) -> None:
+        """What lies outside the agreement is refused at once, not first when it is used. A
+        wildcard means all that is agreed. Raises Invalid."""
+        agreement = self._agreements.find(client.agreement)
+        if agreement is None:
+            if client.agreement:
+                raise Invalid("There is no such agreement.", slug="agreement", location="agreement")
+            return
+        inside = narrow(client.scopes, agreement)
+        more = [one for one in client.scopes if "/*." not in one and one not in inside]
+        if more:
+            raise Invalid(
+                f"Outside the data agreed on: {' '.join(more)[:200]}",
+                slug="agreement-data",
+                location="scope",
+            )
 
     def use(self, client_id: str) -> Keep:
         """That it got a token now; to be kept with the token."""
@@ -180,8 +214,10 @@ class Clients:
     def _check_assertion(self, client: Client, proof: Proof) -> None:
         """A signed word, once (the drawer sees to that for all processes)."""
         keys = self._published.finder(client.jwks_uri) if client.jwks_uri else None
+        agreement = self._agreements.find(client.agreement)
+        jwks = client.jwks or (agreement.jwks if agreement else None)
         claims = assertions.opened(
-            proof.assertion, client.id, proof.audience, client.jwks, keys, jku=client.jwks_uri
+            proof.assertion, client.id, proof.audience, jwks, keys, jku=client.jwks_uri
         )
         assertions.spend(self._store, client.id, claims)
 
@@ -235,6 +271,8 @@ def _check_scopes(client: Client) -> None:
 def _check_keys(client: Client) -> None:
     if client.kind is not Kind.KEY:
         return
+    if not client.jwks and not client.jwks_uri and client.agreement:
+        return  # the partner's keys stand in the agreement
     if bool(client.jwks) == bool(client.jwks_uri):
         raise Invalid("Give its public keys, or the address of them.", slug="jwks", location="jwks")
     if client.jwks_uri:

@@ -23,6 +23,7 @@ from sokhoe.store import Fault, Keep, Store, Version
 from sokhoe.trust import assertions, outside
 from sokhoe.trust.accounts import CLOSED, IDLE, Accounts
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.agreements import Agreements
 from sokhoe.trust.clients import Client, Clients, Kind, Proof, covered
 from sokhoe.trust.devices import Devices
 from sokhoe.trust.entrance import Entrance
@@ -30,6 +31,7 @@ from sokhoe.trust.grants import Grants, Wish
 from sokhoe.trust.issuer import Issuer
 from sokhoe.trust.notes import note
 from sokhoe.trust.passwords import digest, draw, same
+from sokhoe.trust.registrar import Registrar
 from sokhoe.trust.session import Session
 from sokhoe.trust.shelf import Shelf
 from sokhoe.trust.signins import Origin, SignIns, Stage
@@ -79,12 +81,21 @@ class Gate:
         hosts = outside.listed(settings.key_hosts)
         if settings.is_demo:
             hosts |= outside.THIS_MACHINE
-        self.clients = Clients(store, outside.Guard(hosts, "key_hosts", "jwks_uri"))
-        self.tokens = Tokens(store, self.clients, self._soon)
+        self.agreements = Agreements(store)
+        guard = outside.Guard(hosts, "key_hosts", "jwks_uri")
+        self.clients = Clients(store, guard, self.agreements)
+        self.tokens = Tokens(store, self.clients, self.agreements, self._soon)
         self.grants = Grants(
-            store, settings, self.tokens, self._alive, self._today, self._note_trouble
+            store,
+            settings,
+            self.clients,
+            self.tokens,
+            self._alive,
+            self._today,
+            self._note_trouble,
         )
         self.issuer = Issuer(store, self._secret)
+        self.registrar = Registrar(store, self.clients, self.agreements, self.grants, self.tokens)
 
     @property
     def memory(self) -> Store:
@@ -215,8 +226,15 @@ class Gate:
                 slug="unauthorized_client",
                 status=400,
             )
-        asked = tuple(dict.fromkeys(scope.split())) or client.system_scopes
-        more = [one for one in asked if not covered(one, client.system_scopes)]
+        if client.agreement:
+            self.agreements.standing(client.agreement)
+        rights = tuple(one for one in self.clients.rights(client) if one.startswith("system/"))
+        asked = tuple(dict.fromkeys(scope.split())) or rights
+        if client.agreement:  # system/*.rs means all that is agreed
+            wide = [one for one in asked if covered(one, client.system_scopes) and "/*." in one]
+            asked = tuple(one for one in asked if one not in wide)
+            asked += self.agreements.narrowed(wide, client.agreement)
+        more = [one for one in asked if not covered(one, rights)]
         if more or not asked:
             raise Forbidden(
                 f"This client has not been granted: {' '.join(more) or 'any system/ scope'}",
@@ -272,7 +290,8 @@ class Gate:
         client = self.clients.find(reference.removeprefix("Device/"))
         if client is None or not client.active or reference != client.actor.id:
             return None
-        return self.session(client.actor)
+        scopes = tuple(one for one in self.clients.rights(client) if one.startswith("system/"))
+        return self.session(replace(client.actor, scopes=scopes))
 
     def revoke(self, token: str) -> None:
         """End an access token: here at once, in every other process within half a second."""
@@ -286,7 +305,7 @@ class Gate:
             self._note(username, "account closed: not used", "")
         old = [*self.tokens.over(), *assertions.spent_and_over(self._store)]
         old += [*self.signins.old(), *self.tries.old()]
-        old += [*self.grants.over(), *self.issuer.over()]
+        old += [*self.grants.over(), *self.issuer.over(), *self.agreements.over()]
         if old:
             self._store.keep(*old)
         return len(old)

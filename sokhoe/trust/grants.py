@@ -28,7 +28,7 @@ from sokhoe.errors import Conflict, Forbidden, Invalid
 from sokhoe.settings import Settings
 from sokhoe.store import Keep, Store
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Role
-from sokhoe.trust.clients import Client, covered
+from sokhoe.trust.clients import Client, Clients, covered
 from sokhoe.trust.passwords import digest, draw
 from sokhoe.trust.permits import scope_within
 from sokhoe.trust.tokens import GRANT, SECOND, Token, Tokens, actor_of, kept
@@ -83,6 +83,7 @@ class Grants:
         self,
         store: Store,
         settings: Settings,
+        clients: Clients,
         tokens: Tokens,
         alive: Alive,
         renewed: Renewed,
@@ -90,6 +91,7 @@ class Grants:
     ) -> None:
         self._store = store
         self._settings = settings
+        self._clients = clients
         self._tokens = tokens
         self._alive = alive
         self._renewed = renewed
@@ -230,7 +232,8 @@ class Grants:
         today = self._renewed(grant.actor)
         if today is None:
             return None
-        scopes = within(today, client, grant.actor.scopes)
+        asked = self._clients.asked(client, grant.actor.scopes)
+        scopes = within(today, self._clients.rights(client), asked)
         return replace(today, scopes=scopes, client=client.id, patient=grant.actor.patient)
 
     # -- what stands --------------------------------------------------------------------------
@@ -287,16 +290,16 @@ class Grants:
         ]
 
 
-def within(actor: Actor, client: Client, scopes: tuple[str, ...]) -> tuple[str, ...]:
-    """Of the scopes an app asks for, what it is registered for and what the role of the person
-    allows; rights to data narrowed to the person's own."""
+def within(actor: Actor, rights: tuple[str, ...], scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the scopes an app asks for, what it may have (`rights`, see `Clients.rights`) and what the
+    role of the person allows; rights to data narrowed to the person's own."""
     purpose = USUAL_PURPOSE[actor.role]
     found: list[str] = []
     for one in dict.fromkeys(scopes):
         if "/" not in one or one == "launch/patient":
-            if one in client.scopes:
+            if one in rights:
                 found.append(one)
-        elif covered(one, client.scopes):
+        elif covered(one, rights):
             own = scope_within(actor, purpose, one)
             if own:
                 found.append(own)

@@ -227,11 +227,15 @@ class Jobs:
         """The owner's session, with what he may today. Raises Forbidden when he is gone."""
         actor = job.owner
         if actor.role is Role.SOFTWARE:
-            found = (self._store.kept(kind, actor.username) for kind in ("client", "account"))
-            known = next((one for one in found if one and one.get("active", True)), None)
-            if known is None:
+            client = self._gate.clients.find(actor.username)
+            account = self._store.kept("account", actor.username)
+            if client is not None and client.active:
+                known = self._gate.clients.rights(client)
+            elif account and account["active"]:
+                known = tuple(account["scopes"])
+            else:
                 raise Forbidden("This client was closed.", slug="client-closed")
-            scopes = tuple(one for one in actor.scopes if covered(one, known["scopes"]))
+            scopes = tuple(one for one in actor.scopes if covered(one, known))
             actor = replace(actor, scopes=scopes)
         return self._gate.session(actor, job.purpose, job.address)
 

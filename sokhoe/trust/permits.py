@@ -155,6 +155,7 @@ def scope_within(actor: Actor, purpose: Purpose, scope: str) -> str:
     return f"{level}/{type}.{kept}{query}" if kept else ""
 
 
+@lru_cache(maxsize=4096)
 def scope_deeds(scope: str) -> tuple[str, frozenset[Deed]] | None:
     """A SMART scope as (type or *, deeds); None for one that is not understood (it grants nothing).
 

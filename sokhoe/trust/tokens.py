@@ -18,6 +18,7 @@ from sokhoe import clock
 from sokhoe.errors import SignIn
 from sokhoe.store import Keep, Store
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.agreements import Agreements
 from sokhoe.trust.clients import Clients, covered
 from sokhoe.trust.passwords import digest, draw
 from sokhoe.trust.session import Session
@@ -54,6 +55,7 @@ class Standing:
     client: str
     grant: str
     until: clock.Instant
+    agreement: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,16 @@ class _Fresh:
     session: SoonSession
     checked: float
     until: int
+    agreement: str  # whose quota its requests count against; "" for none
 
 
 class Tokens:
     """`open` makes the session of an actor."""
 
-    def __init__(self, store: Store, clients: Clients, open: Open) -> None:
+    def __init__(self, store: Store, clients: Clients, agreements: Agreements, open: Open) -> None:
         self._store = store
         self._clients = clients
+        self._agreements = agreements
         self._open = open
         self._fresh: dict[tuple[str, str], _Fresh] = {}
 
@@ -98,25 +102,32 @@ class Tokens:
         return Token(token, seconds, " ".join(actor.scopes))
 
     def standing(self, token: str) -> Standing | None:
-        """What a token is now; None when it is unknown, over or ended."""
+        """What a token is now, within what its client may today; None when it is unknown, over
+        or ended."""
         value = self._store.kept(DRAWER, digest(token))
         if value is None or value["until"] <= clock.now():
             return None
-        actor, client_id = actor_of(value["actor"]), value.get("client", "")
-        if client_id:
-            client = self._clients.find(client_id)
-            if client is None or not client.active:
-                return None
-            # what was taken from the client since is taken from its tokens
-            scopes = tuple(one for one in actor.scopes if covered(one, client.scopes))
-            actor = replace(actor, scopes=scopes)
         grant = value.get("grant", "")
         if grant and self._store.kept(GRANT, grant) is None:
             return None
-        return Standing(actor, Purpose(value["purpose"]), client_id, grant, value["until"])
+        actor, purpose = actor_of(value["actor"]), Purpose(value["purpose"])
+        client_id = value.get("client", "")
+        if not client_id:
+            return Standing(actor, purpose, "", grant, value["until"])
+        client = self._clients.find(client_id)
+        if client is None or not client.active:
+            return None
+        # what was taken from the client since, or from its agreement, is taken from its tokens
+        rights = self._clients.rights(client)
+        actor = replace(actor, scopes=tuple(one for one in actor.scopes if covered(one, rights)))
+        agreement = self._agreements.find(client.agreement)
+        if agreement is not None and actor.role is Role.SOFTWARE:
+            purpose = agreement.purpose
+        return Standing(actor, purpose, client_id, grant, value["until"], client.agreement)
 
     def bearer(self, token: str, address: str = "") -> Session:
-        """The session of an access token. Raises SignIn when it is unknown or over."""
+        """The session of an access token, for one request. Raises SignIn when it is unknown or
+        over, Forbidden (`agreement-over`) and Busy (`over-quota`) as its agreement says."""
         found = self.standing(token)
         if found is None:
             raise SignIn(
@@ -124,10 +135,11 @@ class Tokens:
                 hint="Ask for a new one at /oauth/token.",
                 slug="invalid_token",
             )
+        counted = bool(found.agreement) and self._agreements.spend(found.agreement)
         session = self._open(found.actor, found.purpose, address)
         if len(self._fresh) >= MOST_FRESH:
             self._fresh.clear()
-        fresh = _Fresh(session, time.monotonic(), found.until)
+        fresh = _Fresh(session, time.monotonic(), found.until, found.agreement if counted else "")
         self._fresh[digest(token), address] = fresh
         return session
 
@@ -137,7 +149,11 @@ class Tokens:
         found = self._fresh.get((digest(token), address))
         if found is None or found.until <= clock.now():
             return None
-        return found.session if time.monotonic() - found.checked < FRESH else None
+        if time.monotonic() - found.checked >= FRESH:
+            return None
+        if found.agreement and not self._agreements.spend_soon(found.agreement):
+            return None
+        return found.session
 
     def revoke(self, token: str) -> None:
         """End an access token: here at once, in every other process within half a second."""

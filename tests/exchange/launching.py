@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from sokhoe.trust import Actor, Client, Kind, Role
 from sokhoe.trust.grants import challenge_of
 from sokhoe.web import cookie_name
-from tests.worlds import Form, Hub
+from tests.worlds import Form, Server
 
 BACK = "https://app.example/back?x=1"
 VERIFIER = "v" * 43
@@ -28,27 +28,27 @@ SCOPES = (
 )
 
 
-def an_app(hub: Hub, id: str = "app", **given: Any) -> Client:
+def an_app(hub: Server, id: str = "app", **given: Any) -> Client:
     """A public app that may ask for anything a person may have."""
     app = Client(id, f"App {id}", Kind.PUBLIC, SCOPES, redirects=(BACK,), **given)
     hub.gate.clients.add(app)
     return app
 
 
-def browser_of(hub: Hub, actor: Actor) -> TestClient:
+def browser_of(hub: Server, actor: Actor) -> TestClient:
     """A browser in which this person has signed in."""
     browser = TestClient(hub.app, base_url=hub.settings.url, follow_redirects=False)
     browser.cookies.set(cookie_name(hub.site), hub.gate.admit(actor))
     return browser
 
 
-def staff(hub: Hub, role: Role = Role.DOCTOR) -> TestClient:
+def staff(hub: Server, role: Role = Role.DOCTOR) -> TestClient:
     """Somebody with an account."""
     name = hub.account(role)
     return browser_of(hub, Actor(f"Practitioner/{role}", "Tùng", role, username=name))
 
 
-def asked(hub: Hub, **more: Any) -> dict[str, str]:
+def asked(hub: Server, **more: Any) -> dict[str, str]:
     """The parameters of an honest question; `more` replaces, None takes away."""
     given = {
         "response_type": "code",
@@ -76,7 +76,7 @@ def answer_of(response: Any) -> dict[str, str]:
 class App:
     """An honest app of one user."""
 
-    hub: Hub
+    hub: Server
     browser: TestClient
     id: str = "app"
 

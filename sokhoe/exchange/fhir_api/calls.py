@@ -163,7 +163,7 @@ def failure(error: SokhoeError, allow: str = "") -> Response:
     if error.status == 405:
         headers["Allow"] = allow
     if isinstance(error, Busy):
-        headers["Retry-After"] = "10"
+        headers["Retry-After"] = str(error.seconds)
     if isinstance(error, SignIn):
         headers["WWW-Authenticate"] = f'Bearer error="{error.slug}"'
     return answer(error.outcome(), status=error.status, headers=headers)

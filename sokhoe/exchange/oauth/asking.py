@@ -89,7 +89,9 @@ def refusal(error: SokhoeError) -> Response:
         headers["WWW-Authenticate"] = "Basic"
     elif isinstance(error, Busy):
         name = "temporarily_unavailable"
-        headers["Retry-After"] = str(getattr(error, "seconds", 10))
+        headers["Retry-After"] = str(error.seconds)
+    elif error.slug.startswith("agreement"):
+        name, status = "unauthorized_client", 400
     elif status >= 500:
         name = "server_error"
     elif name == "invalid_grant":

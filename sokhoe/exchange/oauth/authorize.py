@@ -143,7 +143,7 @@ def _asked(ask: Ask, client: Client, question: Question) -> Response:
         return _who(ask, client)
     if not may_grant(ask.actor):
         raise Refused("access_denied", "This role cannot let an app act for it.")
-    scopes = within(ask.actor, client, question.scopes)
+    scopes = _possible(ask, client, question)
     rights = [one for one in scopes if one not in WORDS]
     if not rights and "openid" not in scopes:
         raise Refused("invalid_scope", "Nothing of this is possible for this app and this person.")
@@ -153,6 +153,13 @@ def _asked(ask: Ask, client: Client, question: Question) -> Response:
     if patient is None:
         return _choose(ask, client)
     return _consent(ask, client, question, scopes, patient)
+
+
+def _possible(ask: Ask, client: Client, question: Question) -> tuple[str, ...]:
+    """Of what the app asks, what both it and this person may have."""
+    clients = ask.site.gate.clients
+    asked = clients.asked(client, question.scopes)
+    return within(ask.actor, clients.rights(client), asked)
 
 
 def _who(ask: Ask, client: Client) -> Response:
@@ -240,7 +247,7 @@ def _consent(
         error=error,
         status=422 if error else 200,
     )
-    response.headers["Content-Security-Policy"] = _policy(question.redirect)
+    response.headers["Content-Security-Policy"] = policy(question.redirect)
     return response
 
 
@@ -248,12 +255,13 @@ def _boxed(scope: str) -> bool:
     return scope not in WORDS or scope in {"offline_access", "online_access"}
 
 
-def _policy(redirect: str) -> str:
-    """A browser that follows the answer to the app counts it to this form (form-action)."""
-    parts = urlsplit(redirect)
-    place = f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
-    policy = HEADERS["Content-Security-Policy"]
-    return policy.replace("form-action 'self'", f"form-action 'self' {place}")
+def policy(*urls: str) -> str:
+    """A browser that follows our answer to an app counts the app's address to the form it came
+    from (CSP form-action): so that it may, the page names it."""
+    parts = [urlsplit(one) for one in urls]
+    places = {f"{one.scheme}://{one.netloc}" if one.netloc else f"{one.scheme}:" for one in parts}
+    also = " ".join(["form-action 'self'", *sorted(places)])
+    return HEADERS["Content-Security-Policy"].replace("form-action 'self'", also)
 
 
 # -- the answer ----------------------------------------------------------------------------------
@@ -276,7 +284,7 @@ def decide(ask: Ask) -> Response:
     if ask.field("do") != "allow":
         return _back(ask, question, error="access_denied", error_description="The answer was no.")
     ticked = set(ask.fields("scope"))
-    asked = within(ask.actor, client, question.scopes)
+    asked = _possible(ask, client, question)
     scopes = tuple(one for one in asked if not _boxed(one) or one in ticked)
     if not any(_boxed(one) and one not in WORDS for one in scopes) and "openid" not in scopes:
         words = ask.t("Tick what the app may do, or refuse.")

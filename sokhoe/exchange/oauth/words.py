@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sokhoe.trust import Deed, scope_deeds
+from sokhoe.trust import Deed, Purpose, scope_deeds
 from sokhoe.web import Speaker, key
 
 TYPES = {
@@ -54,6 +54,25 @@ LEVELS = {
     "patient": key("of one person only"),
     "user": key("of everyone whose record you may see yourself"),
     "system": key("of everyone, without anybody being asked"),
+}
+# The data classes of agreements (trust/agreements.py) and what they are for.
+AGREED = {
+    "people": key("who people are"),
+    "visits": key("visits"),
+    "illnesses": key("illnesses"),
+    "results": key("results and measurements"),
+    "medicines": key("medicines"),
+    "vaccinations": key("vaccinations"),
+    "documents": key("documents"),
+    "payments": key("insurance and payments"),
+    "numbers": key("numbers without names"),
+    "news": key("being told of changes"),
+    "directory": key("names of facilities and staff, code lists"),
+}
+PURPOSES = {
+    Purpose.TREAT: key("care of patients"),
+    Purpose.PUBHLTH: key("public health"),
+    Purpose.HOPERAT: key("running the service"),
 }
 WORDS = {
     "openid": key("Learn that it is you (a name for you that only this app knows)"),
