@@ -26,6 +26,7 @@ VERBS: dict[str, str] = {
     "subscriptions": "show who is told of changes, and send again what was refused",
     "doctor": "look for what is wrong with this installation, and how to put it right",
     "jobs": "show exports, imports and later answers; end one",
+    "reindex": "compare the search index with the records, and put it right",
     "backup": "copy a server's memory while it runs",
     "keys": "make, print, recover and change the keys that encrypt the data on disk",
     "settings": "show each setting, its value and where it came from",

@@ -40,6 +40,7 @@ from sokhoe.store.shapes import (
     Swept,
     Version,
 )
+from sokhoe.store.sums import Sums
 
 __all__ = [
     "EVERYTHING",
@@ -68,6 +69,7 @@ __all__ = [
     "Share",
     "Still",
     "Store",
+    "Sums",
     "Sweep",
     "Swept",
     "Version",

@@ -32,6 +32,7 @@ from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import Reader, Rows
 from sokhoe.store.shapes import Difference, Edition, Keep, Mended, Noting, Reindex
 from sokhoe.store.sqlgen import Dialect
+from sokhoe.store.sums import Sums
 from sokhoe.store.writer import Tray
 
 WINDOW = 500  # records of a step: some 100 ms of looking, less of writing
@@ -40,7 +41,7 @@ TRIES = 3  # while others change the parameters
 # Another process may search by a retired parameter for as long as `KNOWN_FOR`.
 GRACE = 5_000_000
 
-_CURRENT = "NOT EXISTS(SELECT 1 FROM res n WHERE n.self=r.self AND n.version>r.version)"
+CURRENT = "NOT EXISTS(SELECT 1 FROM res n WHERE n.self=r.self AND n.version>r.version)"
 
 
 @dataclass(slots=True)
@@ -79,6 +80,21 @@ class Wrong:
     expected: Expected
     difference: Difference
     extra: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look has found, under which parameters, and how far in the log it reaches."""
+
+    expected: list[Expected]
+    wrong: list[Wrong]
+    parameters: SearchParameters
+    reach: int
+
+    @property
+    def done(self) -> Mended:
+        told = tuple(one.difference for one in self.wrong)
+        return Mended(len(self.expected), told, self.reach)
 
 
 class Mending:
@@ -125,32 +141,36 @@ class Mending:
 
     # --- any records ----------------------------------------------------------------------------
 
-    def reindex(self, wanted: Reindex, after: int = 0, noting: Noting = lambda done: ()) -> Mended:
+    def reindex(
+        self,
+        wanted: Reindex,
+        after: int = 0,
+        noting: Noting = lambda done: (),
+        sums: Sums | None = None,
+    ) -> Mended:
         for _ in range(TRIES):
-            looked, found, parameters, reach = self._look(wanted, after)
-            done = Mended(looked, tuple(one.difference for one in found), reach)
-            if self._down(found if wanted.mend else [], parameters, noting(done)):
-                return done
+            looked = self._look(wanted, after)
+            wrong = looked.wrong if wanted.mend else []
+            if self._down(wrong, looked.parameters, noting(looked.done)):
+                if sums is not None:
+                    for one in looked.expected:
+                        sums.expect(one.pk, one.rows.order, one.rows.keys)
+                return looked.done
         raise Busy("The search parameters of this server are being changed.")
 
-    def _look(self, wanted: Reindex, after: int) -> tuple[int, list[Wrong], SearchParameters, int]:
-        """How many records were looked at, those that are wrong, under which parameters, and how
-        far that reaches."""
+    def _look(self, wanted: Reindex, after: int) -> Looked:
         with self._snapshot() as read:
             parameters = registering.known(read)
             rows = self._current(read, wanted, after)
             expected = [self._expected(row, parameters) for row in rows]
             actual = self._actual(read, expected) if expected else {}
-        found = []
-        for one in expected:
-            wrong = _compared(one, actual.get(one.pk) or Actual(missing=set(one.rows.keys)))
-            if wrong is not None:
-                found.append(wrong)
+        compared = (_compared(one, actual[one.pk]) for one in expected)
+        wrong = [one for one in compared if one is not None]
         reach = rows[-1][0] if len(rows) == WINDOW else wanted.upto
-        return len(rows), found, parameters, reach
+        return Looked(expected, wrong, parameters, reach)
 
     def _current(self, read: Reader, wanted: Reindex, after: int) -> Rows:
-        tests = [sql("r.seq>{} AND r.seq<={} AND r.deleted=0", after, wanted.upto), Sql(_CURRENT)]
+        tests = [sql("r.seq>{} AND r.seq<={} AND r.deleted=0", after, wanted.upto), Sql(CURRENT)]
         if wanted.types is not None:
             codes = sorted(TYPE_CODES[type] for type in wanted.types if type in TYPE_CODES)
             tests.append(self.dialect.one_of("r.type", codes))
@@ -217,7 +237,7 @@ class Mending:
         if not pks:
             return set()
         wanted = sql(
-            f"SELECT r.seq FROM res r WHERE {{}} AND r.deleted=0 AND {_CURRENT}",
+            f"SELECT r.seq FROM res r WHERE {{}} AND r.deleted=0 AND {CURRENT}",
             self.dialect.one_of("r.seq", pks),
         )
         return {row[0] for row in read(wanted.text, wanted.args)}
@@ -243,16 +263,16 @@ class Mending:
     def _index(self, edition: Edition) -> Edition | None:
         types = frozenset(edition.custom.base)
         wanted = Reindex(types=types, upto=edition.upto)
-        looked, found, parameters, reach = self._look(wanted, edition.reach)
-        if all(edition.custom.edition != one.edition for one in parameters.customs):
+        looked = self._look(wanted, edition.reach)
+        customs = looked.parameters.customs
+        if all(edition.custom.edition != one.edition for one in customs):
             return None  # another process has finished it meanwhile
-        done = Mended(looked, tuple(one.difference for one in found), reach)
-        new = _advanced(edition, done, self._me)
+        new = _advanced(edition, looked.done, self._me)
         value = None if new is None else registering.as_kept(new)
         keep = Keep(registering.DRAWER, edition.key, value, registering.as_kept(edition))
         settled = new is None or new.custom.state == "ready"
         try:
-            self._down(found, parameters, [keep], counted=settled)
+            self._down(looked.wrong, looked.parameters, [keep], counted=settled)
         except Conflict:  # another process was faster
             return None
         return new or edition

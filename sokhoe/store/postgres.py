@@ -113,6 +113,7 @@ class PostgresDialect:
 
 class PostgresStore(SqlStore, PostgresSoon):
     dialect: PostgresDialect
+    by_pk = INDEX
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from sokhoe.clock import Instant
 from sokhoe.fhir import Query, SearchParameters, decode, search
+from sokhoe.store.sums import Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,9 +480,20 @@ class Store(Protocol):
 
     def keep(self, *keeps: Keep) -> None: ...
 
-    def reindex(self, wanted: Reindex, after: int = 0, noting: Noting = lambda done: ()) -> Mended:
+    def reindex(
+        self,
+        wanted: Reindex,
+        after: int = 0,
+        noting: Noting = lambda done: (),
+        sums: Sums | None = None,
+    ) -> Mended:
         """A step of comparing records with their index, and of putting it right. `noting`: what is
-        kept with it, in the same transaction. Busy while the search parameters are changed."""
+        kept with it, in the same transaction; `sums`: what `strays` will need. Busy while the
+        search parameters are changed."""
+
+    def strays(self, sums: Sums, *, mend: bool) -> list[Difference]:
+        """What the index has of no current record, or too much of one, among all up to the point
+        to which every record was looked at."""
 
     def editions(self) -> list[Edition]:
         """The server's own search parameters, and how far each is indexed."""

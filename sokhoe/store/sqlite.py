@@ -32,6 +32,7 @@ from sokhoe.store.shapes import Scope
 from sokhoe.store.sqlgen import Asking
 from sokhoe.store.sqlite_soon import SqliteSoon, limited
 from sokhoe.store.sqlstore import PACKED_AGAIN, Names, SqlStore
+from sokhoe.store.straying import STEP, Row
 
 log = logging.getLogger("sokhoe.store")
 
@@ -72,6 +73,7 @@ class SqliteDialect:
 
 class SqliteStore(SqlStore, SqliteSoon):
     dialect = SqliteDialect()
+    by_pk = ("dte", "str", "num")
 
     def __init__(self, path: str, journals: Path | None = None, keys: Keys | None = None) -> None:
         super().__init__(keys)
@@ -265,6 +267,21 @@ class SqliteStore(SqlStore, SqliteSoon):
 
     def _actual(self, read: Reader, expected: Sequence[Expected]) -> dict[int, Actual]:
         return sqlite_index.actual(read, expected)
+
+    def _all_hashes(self) -> Iterator[tuple[Reader, list[Row]]]:
+        place = (-(2**63), 0, 0)
+        while True:
+            with self._snapshot() as read:
+                rows = read(
+                    "SELECT h, d, pk FROM eq WHERE (h, d, pk)>(?, ?, ?) ORDER BY h, d, pk "
+                    f"LIMIT {STEP}",
+                    place,
+                )
+                listed: list[Row] = [(h, d, pk) for h, d, pk in rows]
+                yield read, listed
+            if len(listed) < STEP:
+                return
+            place = listed[-1]
 
     def _put_right(self, indexed: Indexed, links: Sequence[Link], extra: Indexed) -> None:
         self._writer.executemany("DELETE FROM link WHERE pk=?", [(pk,) for pk, _ in indexed])

@@ -20,7 +20,6 @@ from sokhoe.fhir import IndexRows, decode, extract, search
 from sokhoe.store import bodies, bounds, carrying, chain, indexing, planning, registering
 from sokhoe.store.folding import Folding, restored
 from sokhoe.store.keying import Keys
-from sokhoe.store.mending import Mending
 from sokhoe.store.planning import TYPE_CODES, Heads, Plan, Standing, Work
 from sokhoe.store.reading import Reading, kept_in
 from sokhoe.store.rows import Indexed
@@ -35,6 +34,7 @@ from sokhoe.store.shapes import (
     Receipt,
     Still,
 )
+from sokhoe.store.straying import Straying
 from sokhoe.store.writer import Tray
 
 log = logging.getLogger("sokhoe.store")
@@ -46,7 +46,7 @@ SAMPLES = 2_000  # from so many versions on there is enough to make a dictionary
 Names = Mapping[planning.Name, int]
 
 
-class SqlStore(Mending, Reading):
+class SqlStore(Straying, Reading):
     """What SQLite and PostgreSQL have in common; see `shapes.Store` for the verbs."""
 
     node: str

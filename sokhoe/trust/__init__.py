@@ -35,6 +35,7 @@ from sokhoe.trust.clients import WORDS, Client, Clients, Kind, Proof
 from sokhoe.trust.exporting import Bounds
 from sokhoe.trust.gate import Gate, SignedIn
 from sokhoe.trust.grants import Grant, Wish, is_challenge, may_grant, within
+from sokhoe.trust.indexing import allowed as check_reindex
 from sokhoe.trust.jobs import Job, Jobs, State
 from sokhoe.trust.keys import open_memory
 from sokhoe.trust.loading import Batch, Makers, Place, open_lines, refusals
@@ -101,6 +102,7 @@ __all__ = [
     "Tokens",
     "Version",
     "Wish",
+    "check_reindex",
     "digest",
     "draw",
     "is_challenge",

@@ -7,6 +7,7 @@ records compared with the index (`$reindex`), of the types that he may read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sokhoe.errors import Forbidden
@@ -56,6 +57,19 @@ def step(
     noting: Callable[[Mended], Sequence[Keep]] = lambda done: (),
 ) -> Mended:
     """The next records behind number `after`; `noting`: what is kept with it."""
+
+    def shown(done: Mended) -> Mended:
+        """Of a record that the session may not see only the type is told."""
+        told = tuple(replace(one, ref=_name(session, store, one.ref)) for one in done.differences)
+        return replace(done, differences=told)
+
     wanted = allowed(session, types)
     refs = frozenset({f"{next(iter(wanted))}/{id}"}) if wanted and id else frozenset[str]()
-    return store.reindex(Reindex(wanted, upto, refs, mend), after, noting)
+    done = store.reindex(Reindex(wanted, upto, refs, mend), after, lambda raw: noting(shown(raw)))
+    return shown(done)
+
+
+def _name(session: Session, store: Store, ref: str) -> str:
+    type, _, id = ref.partition("/")
+    version = store.read(type, id) if id else None
+    return ref if version is not None and session.sees(version) else type

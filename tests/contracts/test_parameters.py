@@ -11,7 +11,7 @@ import pytest
 from sokhoe import clock
 from sokhoe.errors import Invalid, Unavailable
 from sokhoe.fhir import parse_query
-from sokhoe.store import Carrier, Delete, Put, Reindex, Store, mending, open_store, pack
+from sokhoe.store import Carrier, Delete, Put, Reindex, Store, Sums, mending, open_store, pack
 from tests.contracts.conftest import a_patient, an_observation
 
 
@@ -315,6 +315,43 @@ def test_what_was_altered_by_hand_is_named_and_mended(store: Store) -> None:
         assert [one.ref for one in done.differences] == [ref]
     assert differing(store) == []
     assert refs(store, "Patient", ("name", "an"), ("birthdate", "1990")) == ["2"]
+
+
+def strays(store: Store, *, mend: bool) -> list[tuple[str, int]]:
+    sums = Sums(store.head())
+    reach = 0
+    while reach < sums.upto:
+        reach = store.reindex(Reindex(None, sums.upto, mend=False), reach, sums=sums).reach
+    return [(one.ref, one.extra) for one in store.strays(sums, mend=mend)]
+
+
+STRAYS = {
+    "sqlite": [
+        ("INSERT INTO eq(h, d, pk) VALUES(77, 5, 3)", "Observation/3 version 1"),
+        ("UPDATE eq SET h=h+1 WHERE pk=3 AND h=(SELECT max(h) FROM eq WHERE pk=3 AND h<9e18)", ""),
+        ("INSERT INTO eq(h, d, pk) VALUES(78, 0, 1)", "Patient/1 version 1"),
+        ("INSERT INTO num(p, v, pk, d) VALUES(79, 1.5, 1, 0)", "Patient/1 version 1"),
+    ],
+    "postgresql": [
+        ("INSERT INTO cur(pk, d, span, type, keys) VALUES(1, 0, NULL, 1, '{5}')", "Patient/1"),
+        ("INSERT INTO num(p, v, pk) VALUES(79, 1.5, 1)", "Patient/1 version 1"),
+    ],
+}
+
+
+def test_rows_that_belong_to_nobody_are_named_and_taken_out(store: Store) -> None:
+    store.commit([Put(a_patient("1", birthDate="1980"))], author="me")
+    store.commit([Put(a_patient("1", birthDate="1990"))], author="me")
+    store.commit([Put(an_observation("3"))], author="me")
+    for text, name in STRAYS["sqlite" if "Sqlite" in type(store).__name__ else "postgresql"]:
+        assert strays(store, mend=False) == []
+        with store._transaction(durable=True):  # type: ignore[attr-defined]
+            store._run(text)  # type: ignore[attr-defined]
+        ((ref, count),) = strays(store, mend=True)
+        assert ref.startswith(name) and count == 1, text
+        store.reindex(Reindex(None, store.head()))
+    assert strays(store, mend=False) == []
+    assert differing(store) == []
 
 
 def test_only_what_is_asked_for_is_looked_at(store: Store) -> None:

@@ -118,3 +118,55 @@ def test_a_code_belongs_to_one(client: TestClient) -> None:
 def test_who_may_not_write_them_does_not(both: Hub) -> None:
     reader = both.software("system/*.rs", "system/Patient.cruds")
     assert send(reader, "PUT", "/SearchParameter/sex", SEX).status_code == 403
+
+
+# --- $reindex -------------------------------------------------------------------------------------
+
+
+def made(both: Hub, client: TestClient, path: str, **asked: Any) -> dict[str, list[Any]]:
+    """The account of a $reindex, name → values."""
+    parameter = [{"name": name, "valueBoolean": value} for name, value in asked.items()]
+    body = {"resourceType": "Parameters", "parameter": parameter} if asked else None
+    taken = send(client, "POST", f"{path}/$reindex", body)
+    assert taken.status_code == 202, taken.text
+    both.settle()
+    answer = client.get(taken.headers["content-location"])
+    assert answer.status_code == 200, answer.text
+    found: dict[str, list[Any]] = {}
+    for one in answer.json()["parameter"]:
+        named = next(value for name, value in one.items() if name != "name")
+        found.setdefault(one["name"], []).append(named)
+    return found
+
+
+def test_what_is_missing_in_the_index_is_found_named_and_put_right(
+    both: Hub, client: TestClient
+) -> None:
+    for id in "1", "2":
+        send(client, "PUT", f"/Patient/{id}", a_patient(id, gender="male"))
+    table = "eq" if both.settings.database_url.startswith("sqlite") else "cur"
+    with both.store._transaction(durable=True):
+        both.store._run(f"DELETE FROM {table} WHERE pk=2")
+    assert found(client, "Patient?gender=male") == ["1"]
+    looked = made(both, client, "", dryRun=True)
+    assert (looked["looked"], looked["differing"], looked["mended"]) == ([2], [1], [False])
+    (parts,) = looked["difference"]
+    assert parts[0] == {"name": "reference", "valueString": "Patient/2"}
+    assert made(both, client, "/Patient/1")["looked"] == [1]
+    assert made(both, client, "/Observation")["looked"] == [0]
+    assert found(client, "Patient?gender=male") == ["1"]
+    assert made(both, client, "/Patient")["differing"] == [1]
+    assert found(client, "Patient?gender=male") == ["1", "2"]
+    assert made(both, client, "")["differing"] == [0]
+
+
+def test_the_index_is_made_anew_for_who_may_shape_it(both: Hub, client: TestClient) -> None:
+    send(client, "PUT", "/Patient/1", a_patient("1"))
+    narrow = both.software("system/Patient.cruds", "system/SearchParameter.cruds")
+    assert send(narrow, "POST", "/$reindex").status_code == 403
+    assert send(narrow, "POST", "/Observation/$reindex").status_code == 403
+    assert made(both, narrow, "/Patient")["looked"] == [1]
+    writer = both.software("system/*.rs", "system/Patient.cruds")
+    assert send(writer, "POST", "/Patient/1/$reindex").status_code == 403
+    assert refusal(send(client, "POST", "/Patient/none/$reindex"), 404) == "not-found"
+    assert refusal(send(client, "GET", "/$reindex"), 405) == "method"

@@ -25,7 +25,7 @@ from sokhoe.exchange.fhir_api.taking import (
     information,
     jobs_of,
 )
-from sokhoe.exchange.jobs import Job, State, manifest, plain_bytes, report
+from sokhoe.exchange.jobs import Job, State, account, manifest, plain_bytes, report
 
 RETRY_SECONDS = 2
 
@@ -89,9 +89,14 @@ def _report_of(call: Call, job: Job) -> dict[str, Any]:
     return dict(report(job, address(call, job)))
 
 
+def _account_of(call: Call, job: Job) -> dict[str, Any]:
+    return account(job)
+
+
 RESULTS: Mapping[str, Callable[[Call, Job], dict[str, Any]]] = {
     "export": _manifest_of,
     "import": _report_of,
+    "reindex": _account_of,
     "request": _answer_of,
 }
 

@@ -6,6 +6,7 @@ from sokhoe.exchange.jobs.exporting import Export, manifest
 from sokhoe.exchange.jobs.files import Folder, plain_bytes
 from sokhoe.exchange.jobs.importing import Import, Source, in_inbox, report
 from sokhoe.exchange.jobs.indexing import Indexer
+from sokhoe.exchange.jobs.reindexing import Reindexing, account
 from sokhoe.exchange.jobs.working import Kind, Worker, drawer, root
 from sokhoe.settings import Settings
 from sokhoe.trust import Gate, Job, Jobs, State
@@ -18,9 +19,11 @@ __all__ = [
     "Job",
     "Jobs",
     "Kind",
+    "Reindexing",
     "Source",
     "State",
     "Worker",
+    "account",
     "drawer",
     "in_inbox",
     "manifest",
@@ -37,6 +40,7 @@ def worker(gate: Gate, settings: Settings, more: Mapping[str, Kind] | None = Non
     kinds: dict[str, Kind] = {
         "export": Export(jobs),
         "import": Import(jobs, settings),
+        "reindex": Reindexing(jobs),
         **(more or {}),
     }
     return Worker(jobs, settings, kinds)
