@@ -26,7 +26,7 @@ from sokhoe.country import Pack
 from sokhoe.errors import Invalid, NotFound
 from sokhoe.settings import Settings
 from sokhoe.store import Store
-from sokhoe.trust import Gate, Sealer, Session, open_memory
+from sokhoe.trust import Gate, Sealer, Session, open_memory, signing
 from sokhoe.web import Ask, Site, Texts, make_templates, page
 
 log = logging.getLogger("sokhoe")
@@ -134,6 +134,8 @@ def build(
             before += room.middleware(site)
         if hasattr(room, "followers"):
             workers += room.followers(site)
+    retention = pack.seam("trust.retention")
+    workers.append(signing.Completer(site.gate, settings, retention))
     routes += pack.routes(site)
     routes.append(page("/{path:path}", lost, methods=("GET", "POST"), public=True))
     runners = [Runner(one, site.gate.machine("ops")) for one in workers] if followers else []

@@ -10,6 +10,7 @@ its Null twin for None. `sokhoe-laos` would be installed beside us and named in 
 | exchange.file_kinds | sokhoe/exchange/seams.py | foreign file formats, in |
 | exchange.code_tables | sokhoe/exchange/seams.py | tables of codes as they are published |
 | trust.code_lists | sokhoe/fhir/terminology (Source) | code lists that are there from the start |
+| trust.retention | sokhoe/trust/keeping.py (Retention) | how long which records are kept |
 | clinic.catalogue | sokhoe/clinic/seams.py | diagnosis, medicine and facility lists |
 | book.sign_in | sokhoe/book/seams.py | how the e-ID's claims name a citizen |
 | warehouse.places | sokhoe/warehouse/seams.py | communes, population, targets, map |

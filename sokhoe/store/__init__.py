@@ -7,6 +7,7 @@ I may ask `fhir`. I never decide who may read: whoever asks brings a `Scope`.
 from pathlib import Path
 
 from sokhoe.errors import Conflict, Invalid, NotFound
+from sokhoe.store.bodies import bare, bare_of
 from sokhoe.store.carrying import Carrier, pack
 from sokhoe.store.chain import seal
 from sokhoe.store.hiding import hides
@@ -73,6 +74,8 @@ __all__ = [
     "Sweep",
     "Swept",
     "Version",
+    "bare",
+    "bare_of",
     "hides",
     "is_plain",
     "key_for",

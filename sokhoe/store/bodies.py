@@ -82,13 +82,28 @@ _SPLICE = re.compile(rb'"versionId":"\d+","lastUpdated":"[^"]*",?')
 
 def content_of(type: str, id: str, body: bytes) -> bytes:
     """The content hash of a complete body as `Version.body` holds it (empty: deleted)."""
-    if not body:
-        return content(type, id, None)
+    return content(type, id, _tail_of(type, id, body) if body else None)
+
+
+def bare(resource: dict[str, Any]) -> bytes:
+    """A resource as it is stored, without this store's version and time: what is signed. The same
+    content has the same bytes at every store."""
+    name = resource["resourceType"], resource["id"]
+    check_name(*name)
+    return head(*name) + tail(resource)
+
+
+def bare_of(type: str, id: str, body: bytes) -> bytes:
+    """The same of a complete body as `Version.body` holds it."""
+    return head(type, id) + _tail_of(type, id, body)
+
+
+def _tail_of(type: str, id: str, body: bytes) -> bytes:
     start = len(head(type, id))
     splice = _SPLICE.match(body, start)
     if body[:start] != head(type, id) or splice is None:
         raise Invalid(f"{type}/{id}: this body was not written by a store.")
-    return content(type, id, body[splice.end() :])
+    return body[splice.end() :]
 
 
 def content(type: str, id: str, stored: bytes | None) -> bytes:

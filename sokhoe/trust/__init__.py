@@ -37,6 +37,7 @@ from sokhoe.trust.gate import Gate, SignedIn
 from sokhoe.trust.grants import Grant, Wish, is_challenge, may_grant, within
 from sokhoe.trust.indexing import allowed as check_reindex
 from sokhoe.trust.jobs import Job, Jobs, State
+from sokhoe.trust.keeping import KeepAll, Resource, Retention, Rule, longest, read_rules
 from sokhoe.trust.keys import open_memory
 from sokhoe.trust.loading import Batch, Makers, Place, open_lines, refusals
 from sokhoe.trust.passwords import digest, draw, same
@@ -76,6 +77,7 @@ __all__ = [
     "Job",
     "Jobs",
     "Keep",
+    "KeepAll",
     "Kind",
     "Loaded",
     "Makers",
@@ -89,7 +91,10 @@ __all__ = [
     "Purpose",
     "Put",
     "Receipt",
+    "Resource",
+    "Retention",
     "Role",
+    "Rule",
     "Sealer",
     "Session",
     "SignedIn",
@@ -107,10 +112,12 @@ __all__ = [
     "draw",
     "is_challenge",
     "keys",
+    "longest",
     "mark",
     "may_grant",
     "open_lines",
     "open_memory",
+    "read_rules",
     "refusals",
     "same",
     "scope_deeds",

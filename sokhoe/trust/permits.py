@@ -116,6 +116,8 @@ MACHINES: dict[str, tuple[tuple[frozenset[Deed], frozenset[str]], ...]] = {
     "warehouse": ((READ, TYPES - AUDIT), (WRITE, NUMBERS)),
     "book": ((READ, frozenset({"Person", "Patient"})),),
     "ops": ((ALL_DEEDS, TYPES - AUDIT),),
+    # completes signatures, and tells anybody how one stands
+    "trust": ((READ | WRITE, frozenset({"Provenance", "Binary"})),),
     "web": ((READ, DIRECTORY),),
 }
 

@@ -50,7 +50,7 @@ from sokhoe.store import (
     Swept,
     Version,
 )
-from sokhoe.trust import audit, chains, exporting, indexing
+from sokhoe.trust import audit, chains, exporting, indexing, locks
 from sokhoe.trust.actors import Actor, Purpose, Role
 from sokhoe.trust.codes import Codes
 from sokhoe.trust.exporting import Bounds
@@ -303,6 +303,7 @@ class Session:
         )
         if author is not None and self.actor.role is not Role.MACHINE:
             raise Forbidden("Only a machine may write in another's name.", slug="author")
+        keeps = [*keeps, *locks.guard(self._store, changes)]
         if self.noting is not None:
             keeps = [*keeps, *self.noting([_ref(change) for change in changes])]
         return self._store.commit(

@@ -15,6 +15,7 @@ from sokhoe.vietnam.files import VisitFile
 from sokhoe.vietnam.identity import Identity
 from sokhoe.vietnam.numbers import Places, Words
 from sokhoe.vietnam.province import province
+from sokhoe.vietnam.retention import Periods
 from sokhoe.vietnam.sender import GatewaySender
 from sokhoe.vietnam.world import World
 
@@ -35,6 +36,7 @@ class Pack:
             "exchange.sender": GatewaySender,
             "exchange.code_tables": lambda: (icd10.Table(),),
             "trust.code_lists": icd10.lists,
+            "trust.retention": Periods,
             "clinic.catalogue": lambda: Catalogue(self._folder),
             "warehouse.places": lambda: Places(self._folder),
             "warehouse.words": Words,

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from sokhoe.errors import Busy, Forbidden, SignIn
+from sokhoe.web import papers
 from sokhoe.web.asking import (
     KEPT,
     Ask,
@@ -45,6 +46,7 @@ def routes(site: Site) -> list[Route]:
         page("/language", language, public=True),
         page("/size", size, public=True),
         page("/help", help_page, public=True),
+        *papers.routes(),
         Route("/state/line", line_state),
         Route("/static/{name}", serve),
     ]

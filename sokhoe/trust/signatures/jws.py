@@ -197,6 +197,14 @@ def read(data: bytes) -> Parts:
     )
 
 
+def read_data(text: str) -> bytes:
+    """A JWS from `Signature.data`. Raises Invalid."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError as error:
+        raise Invalid("base64") from error
+
+
 def completed(data: bytes, token: bytes, proofs: Proofs) -> bytes:
     """The same signature with its time stamp (over the signature's text) and the status of the
     certificates beside it."""
