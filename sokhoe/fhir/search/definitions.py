@@ -77,7 +77,7 @@ def _table() -> dict[str, Any]:
 
 
 # To be raised when `extract` gives other rows for the same resource: stores then index anew.
-EXTRACTION = 5
+EXTRACTION = 6
 
 
 def fingerprint() -> str:

@@ -109,6 +109,8 @@ def gather(resource: dict[str, Any], patients_only: bool = False) -> Rows:
     rows = Rows()
     type = resource["resourceType"]
     try:
+        for one in resource.get("contained", ()):
+            rows.inside[f"#{one.get('id')}"] = one.get("resourceType", "")
         walk(type, patients_only)(resource, rows)
     except (AttributeError, TypeError, ValueError, KeyError) as error:
         raise Invalid(

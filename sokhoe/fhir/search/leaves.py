@@ -38,6 +38,7 @@ class Rows:
     links: set[int] = field(default_factory=set)
     patients: set[str] = field(default_factory=set)
     seen: int = 0
+    inside: dict[str, str] = field(default_factory=dict)  # types of contained resources, by #id
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,9 @@ def reference(
 def typed(rows: Rows, bits: tuple[tuple[str, int], ...], value: Any) -> None:
     """The shape's bits of parameters that look at references to one type only."""
     if isinstance(value, dict):
-        found = target(value.get("reference", ""))
-        kind = value.get("resourceType") or (found.type if found else "")
+        text = value.get("reference", "")
+        found = target(text)
+        kind = value.get("resourceType") or (found.type if found else rows.inside.get(text))
         for only, bit in bits:
             if kind == only:
                 rows.seen |= bit

@@ -9,6 +9,7 @@ from sokhoe.fhir.search.composites import written
 from sokhoe.fhir.search.custom import ENDS
 from sokhoe.fhir.search.definitions import SearchParameter
 from sokhoe.fhir.search.following import found_at, values_at
+from sokhoe.fhir.search.leaves import target
 
 EARTH = 6_371_008.8  # metres, its mean radius
 
@@ -16,7 +17,7 @@ EARTH = 6_371_008.8  # metres, its mean radius
 def sort_words(param: SearchParameter, resource: dict[str, Any]) -> list[Any]:
     """The values of a parameter to sort by: a token's code, `Type/id`, a uri, a number."""
     found: list[Any] = []
-    if all(path.endswith(":exists") for path in param.paths):  # Patient.deceased
+    if param.paths and all(path.endswith(":exists") for path in param.paths):  # deceased
         there = [one for path in param.paths for one in values_at(resource, [path[:-7]])]
         return ["true" if any(one is not False for one in there) else "false"]
     for path in param.paths:
@@ -30,8 +31,14 @@ def sort_words(param: SearchParameter, resource: dict[str, Any]) -> list[Any]:
             words = written(end.partition("(")[0], value)
             # a code stands there with and without its system, the code first
             codes = words[::2] if end in _WITH_SYSTEM else words
-            found += [one for one in codes if not only or one.startswith(f"{only}/")]
+            found += [one for one in codes if not only or _names(one, only)]
     return found
+
+
+def _names(ref: str, type: str) -> bool:
+    """Whether a reference, also one to another server, is to a record of this type."""
+    there = target(ref)
+    return there is not None and there.type == type
 
 
 _WITH_SYSTEM = {"CodeableConcept", "Coding", "Identifier", "ContactPoint"}

@@ -7,7 +7,7 @@ answers for one scope: what lies outside it is as if it were not there, for chai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sokhoe.fhir.path import Node, World, expression
@@ -127,6 +127,11 @@ class Oracle:
         parameter = parameters(type)[code]
         if modifier == "missing":
             return lambda one: bool(one.values(parameter)) != (value == "true")
+        if (
+            modifier == "identifier"
+        ):  # who is known by an identifier alone is of no type (the house)
+            anybody = parameter.expression.partition(".where(resolve()")[0]
+            parameter = replace(parameter, code=anybody, expression=anybody)
         parts = values.split(value, ",")
         if parameter.kind == "composite":
             return _composite(parameter, parts, self.now)

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -14,12 +15,11 @@ from sokhoe.store import EVERYTHING, Scope
 from sokhoe.trust.permits import DIRECTORY
 from tests.contracts.oracle import amounts, values, words
 from tests.contracts.oracle.amounts import UCUM, UNITS
-from tests.contracts.oracle.oracle import Record, Shelf
+from tests.contracts.oracle.oracle import Oracle, Record, Shelf
 from tests.contracts.oracle.parameters import Parameter, parameters
 from tests.contracts.oracle.world import AMOUNTS, CODES, DAYS, NAMES, SIZES, TEXTS, TIMES, TYPES
 
-# Without a value of its own to ask for, or asked for in another way (`_id` beside the rest).
-_NEVER = {"near"}
+_WEIGHTS = [size + 4 for size in SIZES.values()]
 _SORTED = ("token", "date", "string", "number", "reference", "uri", "quantity")
 
 
@@ -58,29 +58,42 @@ class Question:
 
 
 class Asker:
-    def __init__(self, random: Random, shelf: Shelf) -> None:
+    def __init__(self, random: Random, shelf: Shelf, focus: str = "") -> None:
+        """`focus`: a kind of parameter that is asked for most of the time."""
         self.random = random
+        self.focus = focus
         self.shelf = shelf
-        self.by_type = {type: shelf.of_type(type) for type in TYPES}
+        self.pointing: dict[str, list[tuple[Record, str]]] = {}
+        self.whole = Oracle(shelf)
+        for one in shelf.records.values():
+            for code, parameter in parameters(one.type).items():
+                for to in self.whole.targets(one, parameter) if parameter.targets else ():
+                    self.pointing.setdefault(to.ref, []).append((one, code))
 
     def question(self) -> Question:
-        type = self.pick(*TYPES)
+        scope = self.scope() if self.random.random() < 0.4 else EVERYTHING
+        self.seen = Oracle(self.shelf, scope).records if scope != EVERYTHING else self.shelf.records
+        type = self.random.choices(TYPES, _WEIGHTS)[0]
+        if self.random.random() < 0.85:
+            there = sorted({one.type for one in self.seen.values()} & SIZES.keys())
+            type = self.pick(*there) if there and type not in there else type
         about = self.one_of(type)
         pairs = tuple(self.pair(type, about) for _ in range(self.pick(0, 1, 1, 1, 1, 2, 2, 3)))
         return Question(
             type,
             pairs,
-            self.sort(type) if self.random.random() < 0.4 else "",
+            self.sort(type) if self.focus == "sort" or self.random.random() < 0.4 else "",
             self.includes(type) if self.random.random() < 0.25 else (),
             self.pick(1, 2, 3, 5, 50, 50, 50),
-            self.scope() if self.random.random() < 0.4 else EVERYTHING,
+            scope,
         )
 
     def pick(self, *choices: Any) -> Any:
         return choices[self.random.randrange(len(choices))]
 
     def one_of(self, type: str) -> Record | None:
-        return self.pick(*self.by_type[type]) if self.by_type.get(type) else None
+        mine = [one for one in self.seen.values() if one.type == type]
+        return self.pick(*mine) if mine else None
 
     def scope(self) -> Scope:
         people = [f"Patient/pat{n}" for n in range(SIZES["Patient"])]
@@ -97,23 +110,27 @@ class Asker:
 
     def pair(self, type: str, about: Record | None, depth: int = 0) -> tuple[str, str]:
         """A condition on a type, that the record `about` meets more often than not."""
-        if about is None or self.random.random() < 0.12:
+        if about is None or self.random.random() < 0.05:
             about = self.one_of(type)
-        way = self.random.random()
+        way = self.random.random() if not self.focus else self.random.uniform(0.25, 0.85)
         if depth < 3 and way < 0.2 and (found := self._chained(type, about, depth)):
             return found
         if depth < 3 and way < 0.35 and (found := self._pointed(type, about, depth)):
             return found
-        if way < 0.37 and depth == 0:
-            return "_list", ",".join(f"lis{self.random.randrange(4)}" for _ in range(2))
+        here = self.pointing.get(about.ref, []) if about else []
+        lists = [one for one, code in here if code == "item"]
+        if lists and way > 0.85:
+            return "_list", ",".join([self.pick(*lists).version.id, self.pick("lis0", "lis9")])
         known = parameters(type)
         full = [one for one in known.values() if about and one.kind != "composite"
                 and one.kind != "special" and about.values(one)]  # fmt: skip
-        pool = full if full and self.random.random() < 0.8 else list(known.values())
-        one = self.pick(*(each for each in pool if each.code not in _NEVER))
+        pool = full if full and self.random.random() < 0.92 else list(known.values())
+        kinds = {each.kind for each in pool} - {"special", "composite"}
+        kind = self.focus if self.focus in kinds else self.pick(*sorted(kinds))
+        one = self.pick(*(each for each in pool if each.kind == kind))
         composites = [each for each in known.values() if each.parts]
-        if composites and self.random.random() < 0.2:
-            one = self.pick(*composites)
+        if composites and self.random.random() < (0.9 if self.focus == "composite" else 0.25):
+            return self.plain(type, self.pick(*composites), about)
         return self.plain(type, one, about)
 
     def _chained(self, type: str, about: Record | None, depth: int) -> tuple[str, str] | None:
@@ -147,17 +164,15 @@ class Asker:
         ]
         if not found:
             return None
-        for _ in range(4):
-            source, code = self.pick(*found)
-            parameter = parameters(source)[code]
-            pointing = [one for one in self.by_type[source] if self._points(one, parameter, about)]
-            if pointing:
-                break
-        name, value = self.pair(source, self.pick(*pointing) if pointing else None, depth + 1)
+        source, code = self.pick(*found)
+        pointing = self.pointing.get(about.ref, []) if about else []
+        pointing = [one for one in pointing if one[0].type in TYPES]
+        one = None
+        if pointing and self.random.random() < 0.85:
+            one, code = self.pick(*pointing)
+            source = one.type
+        name, value = self.pair(source, one, depth + 1)
         return f"_has:{source}:{code}:{name}", value
-
-    def _points(self, one: Record, parameter: Parameter, at: Record | None) -> bool:
-        return at is not None and at is self._target(one, parameter, at.type)
 
     def plain(self, type: str, one: Parameter, about: Record | None) -> tuple[str, str]:
         if one.kind == "composite":
@@ -186,8 +201,10 @@ class Asker:
                 return str(self.pick("exact", "contains"))
             case "uri" if all(str(item.value).startswith("http") for item in items):
                 return str(self.pick("above", "below"))
+            case "reference" if any("identifier" in item.value for item in items):
+                return "identifier"
             case "reference" if "Reference" in kinds:
-                return str(self.pick("identifier", *(t for t in one.targets if t in TYPES)))
+                return str(self.pick("", *(t for t in one.targets if t in TYPES)))
         return ""
 
     # --- values -------------------------------------------------------------------------------
@@ -196,13 +213,14 @@ class Asker:
         item = self.pick(*items) if items and self.random.random() < 0.92 else None
         match kind:
             case "token" if modifier == "text":
-                return self._typed(self.pick(*TEXTS), False)
+                beside = list(values.beside(item)) if item is not None else []
+                return self._typed(self.pick(*(beside or TEXTS)), False)
             case "token" if modifier == "of-type":
                 return self._of_type(item)
             case "token":
                 return self.token(one.code, item)
             case "reference" if modifier == "identifier":
-                return self.pick("urn:id|", "", "urn:other|") + str(self.random.randint(1, 6))  # type: ignore[no-any-return]
+                return self._known_by(items)
             case "reference":
                 return self.reference(one, modifier, item)
             case "date":
@@ -235,6 +253,11 @@ class Asker:
         value = item.value["value"] if item is not None else "1"
         return f"{one['system']}|{one['code']}|{value}"
 
+    def _known_by(self, items: list[Any]) -> str:
+        known = [one.value["identifier"] for one in items if "identifier" in one.value]
+        one = self.pick(*known) if known else {"system": "urn:id", "value": "1"}
+        return str(self.pick(f"{one.get('system', '')}|{one['value']}", one["value"]))
+
     def reference(self, one: Parameter, only: str, item: Any) -> str:
         if item is not None and item.kind in ("canonical", "uri"):
             return str(self.pick(item.value, item.value.partition("|")[0]))
@@ -264,13 +287,14 @@ class Asker:
         return cut + (zone[1] if zone and "T" in cut else "")
 
     def _prefix(self) -> str:
-        return str(self.pick("", "", "", "", "", "", *values.PREFIXES))
+        return str(self.pick("", "", "", "", *values.PREFIXES))
 
     def number(self, value: Any) -> str:
         """The number, or one near it, with more or fewer digits."""
-        number = amounts.exact(value)
-        text = f"{float(number):.{self.pick(0, 1, 2, 3, 6)}f}"
-        if self.random.random() < 0.3:
+        digits = self.pick(0, 1, 2, 3, 6)
+        beside = Fraction(self.pick(0, 0, 0, 5, -5, 6, -6, 10, -10), 10) / 10**digits
+        text = f"{float(amounts.exact(value) + beside):.{digits}f}"
+        if self.random.random() < 0.2:
             text = str(self.pick(*AMOUNTS))
         return f"{self._prefix()}{text.replace('E+', 'e')}"
 
@@ -330,9 +354,13 @@ class Asker:
         from tests.contracts.oracle.oracle import WORLD
 
         elements = expression(one.expression).nodes(about.resource, WORLD) if about else []
-        pieces = []
-        element = self.pick(*elements) if elements else None
+        parts = [expression(text) for _, text in one.parts]
+        full = [each for each in elements if all(part.nodes(each, WORLD) for part in parts)]
+        element = self.pick(*(full or elements)) if elements else None
+        pieces: list[str] = []
         for kind, text in one.parts:
+            if pieces and full and self.random.random() < 0.3:
+                element = self.pick(*full)
             items = expression(text).nodes(element, WORLD) if isinstance(element, Node) else []
             if kind == "token" and items:
                 coded = [item for item in items if any(any(c) for c in values.codes(item))]
@@ -351,6 +379,8 @@ class Asker:
 
     def sort(self, type: str) -> str:
         known = [one.code for one in parameters(type).values() if one.kind in _SORTED]
+        if self.focus == "sort":
+            known = [one.code for one in parameters(type).values() if one.kind == "string"] or known
         drawn = [self.pick(*known) for _ in range(self.pick(1, 1, 1, 2, 3))]
         return ",".join(self.pick("", "-") + code for code in dict.fromkeys(drawn))
 

@@ -62,6 +62,23 @@ def test_observations_of_a_group_are_nobodys_by_patient(store: Store) -> None:
         assert [one.ref for one in page.included] == refs
 
 
+def test_people_known_elsewhere_are_sorted_too(store: Store) -> None:
+    far = {"reference": "https://far.example.vn/fhir/Patient/0"}
+    store.commit([Put({**an_observation("1"), "subject": far})], author="me")
+    store.commit([Put({**an_observation("2"), "subject": {"reference": "Group/1"}})], author="me")
+    store.commit([Put(an_observation("3", patient="7"))], author="me")
+    assert found(store, "Observation", ("_sort", "patient")) == ["3", "1", "2"]
+
+
+def test_a_patient_inside_the_record_is_a_patient(store: Store) -> None:
+    inside = [{"resourceType": "Patient", "id": "in"}, {"resourceType": "Group", "id": "g"}]
+    for id, ref in (("1", "#in"), ("2", "#g"), ("3", "#none")):
+        more = {"contained": inside, "subject": {"reference": ref}}
+        store.commit([Put({**an_observation(id), **more})], author="me")
+    assert found(store, "Observation", ("patient:missing", "false")) == ["1"]
+    assert found(store, "Observation", ("patient:missing", "true"), ("_sort", "_id")) == ["2", "3"]
+
+
 def test_who_has_died_is_sorted_as_yes_or_no(store: Store) -> None:
     for id, more in (
         ("1", {"deceasedDateTime": "2020"}),

@@ -78,21 +78,21 @@ def token(asked: str) -> Test:
 def token_text(asked: str) -> Test:
     """`:text`: the words beside a code, searched as a string."""
 
-    def beside(kind: str, value: Any) -> Iterator[str]:
-        match kind:
-            case "CodeableConcept":
-                yield from [value["text"]] if "text" in value else []
-                for one in value.get("coding", ()):
-                    yield from beside("Coding", one)
-            case "Coding":
-                yield from [value["display"]] if "display" in value else []
-            case "Identifier":
-                yield from [value["type"]["text"]] if "text" in value.get("type", {}) else []
+    return lambda item: any(words.begins(plain(asked), text) for text in beside(item))
 
-    return lambda item: (
-        isinstance(item, Node)
-        and any(words.begins(plain(asked), text) for text in beside(item.kind, item.value))
-    )
+
+def beside(item: Any) -> list[str]:
+    """The words beside a code."""
+    found = []
+    match item.kind if isinstance(item, Node) else "":
+        case "CodeableConcept":
+            codings = item.value.get("coding", ())
+            found = [item.value.get("text"), *(one.get("display") for one in codings)]
+        case "Coding":
+            found = [item.value.get("display")]
+        case "Identifier":
+            found = [item.value.get("type", {}).get("text")]
+    return [text for text in found if text]
 
 
 def of_type(asked: str) -> Test:
