@@ -1,7 +1,8 @@
 """The one place that joins the rooms: settings → store → gate → site → routes and followers.
 
-Followers run in threads of the serving process: each takes what is new on the feed, and sleeps
-until there is more. One that fails says so in the log, waits and tries again; the others go on.
+Followers run in threads of the serving process, or of one beside it (`sokhoe.ops.crew`): each takes
+what is new on the feed, and sleeps until there is more. One that fails says so in the log and in
+`/health`, waits and tries again; the others go on. Of several processes on one memory one leads.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from starlette.routing import BaseRoute, Route
 
 from sokhoe import __version__, clock, country
 from sokhoe.country import Pack
-from sokhoe.errors import Invalid, NotFound
+from sokhoe.errors import Invalid, NotFound, SokhoeError
 from sokhoe.settings import Settings
-from sokhoe.store import Store
-from sokhoe.trust import Gate, Sealer, Session, open_memory, signing
+from sokhoe.store import Keep, Lead, Store
+from sokhoe.trust import Gate, Sealer, open_memory, signing
 from sokhoe.web import Ask, Site, Texts, make_templates, page
 
 log = logging.getLogger("sokhoe")
@@ -51,31 +52,47 @@ class Follower(Protocol):
 
 
 class Runner(threading.Thread):
-    """Keeps one follower going until it is told to stop."""
+    """Keeps one follower going until it is told to stop, as long as this process leads.
 
-    def __init__(self, follower: Follower, session: Session) -> None:
+    Its last failure stands in the drawer `follower`, for `/health` of whichever process is asked.
+    """
+
+    def __init__(self, follower: Follower, store: Store, lead: Lead) -> None:
         super().__init__(name=f"follower-{follower.name}", daemon=True)
         self.follower = follower
-        self.failure = ""
-        self._session = session
+        self._store = store
+        self._lead = lead
+        self._failure: Any = None
         self._over = threading.Event()
 
     def run(self) -> None:
         while not self._over.is_set():
-            head = self._session.head()
             try:
+                if not self._lead.held():
+                    self._over.wait(PAUSE)
+                    continue
+                head = self._store.head()
                 more = self.follower.step()
-                self.failure = ""
+                self._say("")
+                if not more and not self._over.is_set():
+                    self._store.wait(head, PAUSE)
+                    # one look for all that is written in this while, not one for each commit: with
+                    # five followers that was three times the work of the commit itself
+                    self._over.wait(GATHER)
             except Exception as error:  # a follower must outlive whatever happens to it
+                if self._over.is_set():
+                    return
                 log.exception("follower %s failed", self.follower.name)
-                self.failure = type(error).__name__
+                with contextlib.suppress(SokhoeError):  # the memory itself may be away
+                    self._say(type(error).__name__)
                 self._over.wait(AFTER_FAILURE)
-                continue
-            if not more and not self._over.is_set():
-                self._session.wait(head, PAUSE)
-                # one look for all that is written in this while, not one for each commit: with
-                # five followers that was three times the work of the commit itself
-                self._over.wait(GATHER)
+
+    def _say(self, failure: str) -> None:
+        if self._failure is None:  # of the process that led before
+            self._failure = self._store.kept("follower", self.follower.name) or ""
+        if failure != self._failure:
+            self._store.keep(Keep("follower", self.follower.name, failure or None))
+            self._failure = failure
 
     def stop(self) -> None:
         self._over.set()
@@ -119,11 +136,10 @@ def build(
     if pack is None:
         pack = country.load(settings.country, settings.province)
     if store is None:
-        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = open_memory(settings)
     site = open_site(settings, pack, store)
     routes: list[Any] = [Route("/health", health), *more_routes]
-    workers: list[Follower] = []
+    workers: list[Follower] = [Sealer(store)]
     before: list[Middleware] = []
     for name in ROOMS[settings.role]:
         room = importlib.import_module(f"sokhoe.{name}")
@@ -138,21 +154,19 @@ def build(
     workers.append(signing.Completer(site.gate, settings, retention))
     routes += pack.routes(site)
     routes.append(page("/{path:path}", lost, methods=("GET", "POST"), public=True))
-    runners = [Runner(one, site.gate.machine("ops")) for one in workers] if followers else []
+    lead = store.lead()
+    runners = [Runner(one, store, lead) for one in workers] if followers else []
 
     @contextlib.asynccontextmanager
     async def living(app: Starlette) -> AsyncIterator[None]:
         for runner in runners:
             runner.start()
-        sealer = Sealer(store)
-        sealer.start()
         yield
-        sealer.stop()
         for runner in runners:
             runner.stop()
         for runner in runners:
             runner.join(timeout=5)
-        sealer.join(timeout=5)
+        lead.close()
         store.close()
 
     app = Starlette(
@@ -163,7 +177,6 @@ def build(
     app.state.site = site
     app.state.store = store
     app.state.ops = site.gate.machine("ops")
-    app.state.runners = runners
     app.state.followers = workers
     return app
 
@@ -172,7 +185,7 @@ def health(request: Request) -> Response:
     """Am I serving? No personal data, so no sign-in."""
     site: Site = request.app.state.site
     line = site.line.status()
-    broken = {r.follower.name: r.failure for r in request.app.state.runners if r.failure}
+    broken = request.app.state.store.all_kept("follower")
     return JSONResponse(
         {
             "status": "ok",

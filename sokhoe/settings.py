@@ -36,6 +36,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("demo", False, "this server belongs to a demo: invented accounts, test e-ID"),
     Setting("host", "127.0.0.1", "address to listen on; 0.0.0.0 opens the LAN"),
     Setting("port", 8600, "port to listen on"),
+    Setting(
+        "web_processes",
+        0,
+        "processes that answer requests; 0: one, on PostgreSQL one for each core (at most 4)",
+    ),
     Setting("data", "sokhoe-data", "folder of this server's files"),
     Setting("database", "", "postgresql://… or sqlite:///…; empty: sokhoe.db in the data folder"),
     Setting(
@@ -113,10 +118,9 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self.values[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        if name not in KNOWN:  # one that is being unpickled has no `values` yet
+            raise AttributeError(name)
+        return self.values[name]
 
     @property
     def folder(self) -> Path:

@@ -33,7 +33,7 @@ from sokhoe.app import build
 from sokhoe.errors import Conflict, Invalid, Unavailable
 from sokhoe.fhir import decode, encode
 from sokhoe.ops import eid, elsewhere, world
-from sokhoe.ops.serve import check_port
+from sokhoe.ops.serving import check_port
 from sokhoe.settings import Settings, load
 from sokhoe.sync import enrol_directly
 from sokhoe.trust import DEMO_PASSWORD as PASSWORD

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from sokhoe.app import build
 from sokhoe.ops import control, eid
 from sokhoe.ops.demo import CITIZENS_FILE, STATIONS, Place, settings_of
-from sokhoe.ops.serve import serve
+from sokhoe.ops.serving import serve
 from sokhoe.settings import Settings
 from sokhoe.trust import DEMO_PASSWORD
 

@@ -12,6 +12,7 @@ from sokhoe.store.carrying import Carrier, pack
 from sokhoe.store.chain import seal
 from sokhoe.store.hiding import hides
 from sokhoe.store.keying import Held, Keys
+from sokhoe.store.leading import Lead
 from sokhoe.store.opening import is_plain, key_for, swap
 from sokhoe.store.shapes import (
     EVERYTHING,
@@ -58,6 +59,7 @@ __all__ = [
     "Held",
     "Keep",
     "Keys",
+    "Lead",
     "Loaded",
     "Mended",
     "Page",
@@ -93,6 +95,7 @@ def open_store(
     *,
     upgrade: bool = False,
     keys: Keys | None = None,
+    carries: bool = True,
 ) -> Store:
     """Open a store, and make it if it is not there.
 
@@ -103,6 +106,7 @@ def open_store(
     `journals`: a folder on this machine for the audit lines of reads; without one each of them is
     a transaction (the meaning is the same: tests/contracts/test_journal.py).
     `keys`: what the store is encrypted with; without them nothing is.
+    `carries` False: another process on this machine seals the lines of this one too.
     """
     if url.startswith("sqlite:///"):
         from sokhoe.store.sqlite import SqliteStore
@@ -111,7 +115,7 @@ def open_store(
     if url.startswith(("postgresql://", "postgres://")):
         from sokhoe.store.postgres import PostgresStore
 
-        return PostgresStore(url, journals, upgrade=upgrade, keys=keys)
+        return PostgresStore(url, journals, upgrade=upgrade, keys=keys, carries=carries)
     raise Invalid(
         f"{url.split('://')[0]!r} is not a database that sokhoe knows.",
         hint="Write sqlite:///path or postgresql://user@host/name.",

@@ -133,7 +133,7 @@ class Packer:
         self._load = load
         self._local = threading.local()
         self._known: dict[int, zstandard.ZstdCompressionDict] = {}
-        self.current = 0
+        self.current = 0  # set only to a dictionary that is in the store for good
 
     def pack(self, stored: bytes) -> Packed:
         number = self.current
@@ -155,7 +155,7 @@ class Packer:
         return made[number].decompress(data)
 
     def add(self, number: int, dictionary: bytes) -> None:
-        """Take a dictionary and compress with it from now on."""
+        """Compress with this one from now on; it is in the store."""
         self._known[number] = zstandard.ZstdCompressionDict(dictionary)
         self.current = number
 

@@ -50,13 +50,21 @@ def boot() -> str:
 
 class Folding:
     """The journals of one folder. `local`: the store is a file on this machine, so every journal
-    must lie here; a PostgreSQL has some on the disks of other hubs."""
+    must lie here; a PostgreSQL has some on the disks of other hubs. `carries`: whether the thread
+    folds; False where another process on this machine does it for all."""
 
     def __init__(
-        self, folder: Path, tray: Tray, read: Reader, *, local: bool, keys: Keys | None = None
+        self,
+        folder: Path,
+        tray: Tray,
+        read: Reader,
+        *,
+        local: bool,
+        keys: Keys | None = None,
+        carries: bool = True,
     ) -> None:
         self.folder = folder
-        self.carries = True  # whether the thread folds; False where another process does it
+        self._carries = carries
         self._tray = tray
         self._read = read
         self._local = local
@@ -252,7 +260,7 @@ class Folding:
             ticks += 1
             try:
                 self._sync()
-                if self.carries:
+                if self._carries:
                     self.settle()
                 if self._own is not None and self._own.size > ROTATE:
                     self._rotate()

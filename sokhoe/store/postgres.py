@@ -26,8 +26,10 @@ from sokhoe.store.copying import TABLES, Fill, copy
 from sokhoe.store.indexing import Link
 from sokhoe.store.keying import Keys
 from sokhoe.store.layout import dated, type_codes
+from sokhoe.store.leading import Lead
 from sokhoe.store.mending import Actual, Expected
 from sokhoe.store.pgasking import Common, PostgresAsking
+from sokhoe.store.pgleading import DatabaseLead
 from sokhoe.store.pieces import Sql
 from sokhoe.store.planning import TYPE_CODES, Plan, Standing
 from sokhoe.store.postgres_soon import PostgresSoon
@@ -122,6 +124,7 @@ class PostgresStore(SqlStore, PostgresSoon):
         *,
         upgrade: bool = False,
         keys: Keys | None = None,
+        carries: bool = True,
     ) -> None:
         super().__init__(keys)
         self.dialect = PostgresDialect(self._common)
@@ -135,7 +138,7 @@ class PostgresStore(SqlStore, PostgresSoon):
         except BaseException:
             self._writer.close()
             raise
-        self._open_journals(journals, local=False)
+        self._open_journals(journals, local=False, carries=carries)
 
     def _connect(self) -> Connection:
         if self._closed:
@@ -409,6 +412,9 @@ class PostgresStore(SqlStore, PostgresSoon):
         with self._borrowed() as connection:
             connection.execute("ANALYZE")
         self.dialect.forget()
+
+    def lead(self) -> Lead:
+        return DatabaseLead(self._connect)
 
     def close(self) -> None:
         if self._closed:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from sokhoe.clock import Instant
 from sokhoe.fhir import Query, SearchParameters, decode, search
+from sokhoe.store.leading import Lead
 from sokhoe.store.sums import Sums
 
 
@@ -520,5 +521,8 @@ class Store(Protocol):
 
     def tidy(self) -> None:
         """After a large load: statistics for the planner, and a short write-ahead file."""
+
+    def lead(self) -> Lead:
+        """A claim to do what only one of several processes may do; nothing is asked yet."""
 
     def close(self) -> None: ...

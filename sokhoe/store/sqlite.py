@@ -23,6 +23,7 @@ from sokhoe.store.copying import Fill, copy
 from sokhoe.store.indexing import Link
 from sokhoe.store.keying import Keys
 from sokhoe.store.layout import dated
+from sokhoe.store.leading import FileLead, Lead
 from sokhoe.store.mending import Actual, Expected
 from sokhoe.store.pieces import Sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES, Plan, Standing
@@ -372,6 +373,9 @@ class SqliteStore(SqlStore, SqliteSoon):
         with self._tray.alone():
             self._writer.pragma("optimize", 0x10002)
             self._writer.pragma("wal_checkpoint", "TRUNCATE")
+
+    def lead(self) -> Lead:
+        return FileLead(Path(self.path + "-lead"))
 
     def close(self) -> None:
         if self._closed.is_set():

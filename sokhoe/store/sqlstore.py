@@ -20,6 +20,7 @@ from sokhoe.fhir import IndexRows, decode, extract, search
 from sokhoe.store import bodies, bounds, carrying, chain, indexing, planning, registering
 from sokhoe.store.folding import Folding, restored
 from sokhoe.store.keying import Keys
+from sokhoe.store.leading import Lead
 from sokhoe.store.planning import TYPE_CODES, Heads, Plan, Standing, Work
 from sokhoe.store.reading import Reading, kept_in
 from sokhoe.store.rows import Indexed
@@ -59,11 +60,13 @@ class SqlStore(Straying, Reading):
         self._folding: Folding | None = None
         self._shapes: set[tuple[str, int]] = set()
 
-    def _open_journals(self, folder: Path | None, *, local: bool) -> None:
+    def _open_journals(self, folder: Path | None, *, local: bool, carries: bool = True) -> None:
         """From now on lines of reads go into a journal in this folder; what dead processes left
         there is sealed first. Without a folder each line is a transaction of its own."""
         if folder is not None:
-            self._folding = Folding(folder, self._tray, self._read, local=local, keys=self.keys)
+            self._folding = Folding(
+                folder, self._tray, self._read, local=local, keys=self.keys, carries=carries
+            )
             self._folding.begin()
 
     # --- what a database must be able to do ----------------------------------------------------
@@ -100,6 +103,9 @@ class SqlStore(Straying, Reading):
 
     @abstractmethod
     def backup(self, path: str) -> None: ...
+
+    @abstractmethod
+    def lead(self) -> Lead: ...
 
     @abstractmethod
     def close(self) -> None: ...
@@ -207,11 +213,11 @@ class SqlStore(Straying, Reading):
                 registered |= registering.register(plan, _registers(run))
                 self._write_out(plan)
                 shapes |= self._learn(plan.indexed.values())
-            if not self.packer.current and plan.heads.seq >= SAMPLES:
-                self._train(read)
         self._shapes |= shapes  # only now are they sure to be on disk
         if registered:
             self._known_until = 0.0
+        if not self.packer.current and plan.heads.seq >= SAMPLES:
+            self._begin_dictionary()
         if self._folding is not None:
             self._folding.written()
         for work, outcome in zip(works, outcomes, strict=True):
@@ -220,6 +226,12 @@ class SqlStore(Straying, Reading):
             else:
                 work.error = outcome
             work.done = True
+
+    def _begin_dictionary(self) -> None:
+        try:
+            self.train(first=True)
+        except Exception:  # the group is written; the next one tries again
+            log.exception("no dictionary could be made")
 
     def _write_out(self, plan: Plan) -> None:
         for seq, old in plan.orphans:
@@ -319,8 +331,7 @@ class SqlStore(Straying, Reading):
             "INSERT INTO head(kind, seq, hash, at) VALUES(?, 0, ?, 0) ON CONFLICT DO NOTHING", first
         )
         self.node, self.epoch = known["node"], known["epoch"]
-        newest = read("SELECT coalesce(max(id), 0) FROM dicts", ())
-        self.packer.current = int(newest[0][0])
+        self.packer.current = _newest(read)
         if known.get("index") != search.fingerprint():
             self._fill_index(read)
 
@@ -355,25 +366,31 @@ class SqlStore(Straying, Reading):
                 self._run("UPDATE keep SET value=? WHERE kind='journal' AND key=?", (value, name))
         return self.epoch
 
-    def train(self) -> int:
+    def train(self, *, first: bool = False) -> int:
         """Make a new dictionary from the records that are there and compress with it from now on;
-        its number. What is already written stays as it is."""
-        with self._transaction(durable=True) as read:
-            return self._train(read)
+        its number. What is already written stays as it is, but for the first one's.
 
-    def _train(self, read: Reader) -> int:
-        end = _heads(read).seq
-        step = max(1, end // SAMPLES)
+        `first`: only if there is none yet; another process may have made it meanwhile. Nothing is
+        compressed with a dictionary before it is in the store for good.
+        """
+        with self._transaction(durable=True) as read:
+            number = _newest(read)
+            if not (first and number):
+                number += 1
+                made = bodies.trained(self._samples(read))
+                self._run("INSERT INTO dicts(id, data) VALUES(?, ?)", (number, made))
+        self.packer.current = number
+        if number == 1:
+            with self._transaction(durable=True) as read:
+                self._pack_again(read)
+        return number
+
+    def _samples(self, read: Reader) -> list[bytes]:
+        step = max(1, _heads(read).seq // SAMPLES)
         rows = read(
             "SELECT dict, body FROM res WHERE deleted=0 AND MOD(seq, ?)=0 LIMIT ?", (step, SAMPLES)
         )
-        made = bodies.trained([self.packer.open(row[0], bytes(row[1])) for row in rows])
-        number = self.packer.current + 1
-        self._run("INSERT INTO dicts(id, data) VALUES(?, ?)", (number, made))
-        self.packer.add(number, made)
-        if number == 1:
-            self._pack_again(read)
-        return number
+        return [self.packer.open(row[0], bytes(row[1])) for row in rows]
 
     def _packed_again(self, body: bytes) -> tuple[int, bytes]:
         """Dictionary and data of a body that was compressed without one."""
@@ -399,6 +416,11 @@ def _registers(works: Sequence[Work]) -> list[str]:
     """The ids of the SearchParameters that are written."""
     names = (change.name for work in works for change in work.changes)
     return [id for type, id in names if type == registering.TYPE]
+
+
+def _newest(read: Reader) -> int:
+    """The number of the newest dictionary; 0 if there is none."""
+    return int(read("SELECT coalesce(max(id), 0) FROM dicts", ())[0][0])
 
 
 def _heads(read: Reader) -> Heads:

@@ -14,7 +14,7 @@ Leaves are the sealed lines' own bytes, so nothing is stored twice.
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -219,21 +219,21 @@ class AuditLog:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(str(held)))
 
 
-class Sealer(threading.Thread):
-    """Signs a checkpoint every few seconds while there are new lines."""
+class Sealer:
+    """A follower of the audit: signs a checkpoint every few seconds while there are new lines."""
+
+    name = "audit-log"
+    follows = False  # the feed; it follows the audit
 
     def __init__(self, store: Store) -> None:
-        super().__init__(name="audit-sealer", daemon=True)
-        self._store = store
-        self._over = threading.Event()
+        self._log = AuditLog(store)
+        self._next = 0.0
 
-    def run(self) -> None:
-        log = AuditLog(self._store)
-        while not self._over.wait(EVERY):
-            log.grow()
-
-    def stop(self) -> None:
-        self._over.set()
+    def step(self) -> bool:
+        if time.monotonic() >= self._next:
+            self._log.grow()
+            self._next = time.monotonic() + EVERY
+        return False
 
 
 def _state(kept: Any) -> tuple[int, merkle.Peaks]:

@@ -46,13 +46,16 @@ def unlock(settings: Settings) -> Keys | None:
     return Keys(found.held(opener), _Again(settings.folder, opener))
 
 
-def open_memory(settings: Settings) -> Store:
-    """The memory of a server, opened with its keys; made if it is not there."""
+def open_memory(settings: Settings, *, carries: bool = True) -> Store:
+    """The memory of a server, opened with its keys; made if it is not there. `carries` False: one
+    beside this process seals its audit lines (`store.open_store`)."""
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return open_store(
         settings.database_url,
         settings.journals,
         upgrade=settings.upgrade_database,
         keys=unlock(settings),
+        carries=carries,
     )
 
 
