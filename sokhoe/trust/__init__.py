@@ -32,7 +32,9 @@ from sokhoe.trust.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from sokhoe.trust.assertions import TYPE as ASSERTION_TYPE
 from sokhoe.trust.auditlog import AuditLog, Sealer
 from sokhoe.trust.clients import WORDS, Client, Clients, Kind, Proof
+from sokhoe.trust.entrance import Half, check_recent
 from sokhoe.trust.exporting import Bounds
+from sokhoe.trust.factors import Passkey, View
 from sokhoe.trust.gate import Gate, SignedIn
 from sokhoe.trust.grants import Grant, Wish, is_challenge, may_grant, within
 from sokhoe.trust.indexing import allowed as check_reindex
@@ -43,9 +45,10 @@ from sokhoe.trust.loading import Batch, Makers, Place, open_lines, refusals
 from sokhoe.trust.passwords import digest, draw, same
 from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit, scope_deeds
 from sokhoe.trust.session import Session, mark
-from sokhoe.trust.signins import Origin
+from sokhoe.trust.signins import Entry, Origin, Stage
 from sokhoe.trust.soon import SoonSession
 from sokhoe.trust.tokens import Token, Tokens
+from sokhoe.trust.totp import address as totp_address
 
 __all__ = [
     "ASSERTION_ALGORITHMS",
@@ -71,9 +74,11 @@ __all__ = [
     "Deed",
     "Delete",
     "Edition",
+    "Entry",
     "Fault",
     "Gate",
     "Grant",
+    "Half",
     "Job",
     "Jobs",
     "Keep",
@@ -84,6 +89,7 @@ __all__ = [
     "Mended",
     "Origin",
     "Page",
+    "Passkey",
     "Permit",
     "Place",
     "Point",
@@ -99,6 +105,7 @@ __all__ = [
     "Session",
     "SignedIn",
     "SoonSession",
+    "Stage",
     "State",
     "Still",
     "Sweep",
@@ -106,7 +113,9 @@ __all__ = [
     "Token",
     "Tokens",
     "Version",
+    "View",
     "Wish",
+    "check_recent",
     "check_reindex",
     "digest",
     "draw",
@@ -121,5 +130,6 @@ __all__ = [
     "refusals",
     "same",
     "scope_deeds",
+    "totp_address",
     "within",
 ]

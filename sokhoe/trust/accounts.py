@@ -144,17 +144,22 @@ class Accounts:
         self._change(username, hash=hash_password(password), once=True)
         return password
 
+    def choose_password(self, username: str, new: str) -> None:
+        """The owner's own in place of one that was given; the given one is no choice."""
+        value = self._must(username)
+        self.check_rules(new, username)
+        if password_fits(value["hash"], new):
+            raise Invalid(
+                "The new password is the old one.", slug="password-same", location="password"
+            )
+        self._change(username, hash=hash_password(new), once=False)
+
     def change_password(self, username: str, old: str, new: str) -> None:
         """The owner's own change. Raises SignIn (wrong old one), Invalid (rules)."""
         value = self._must(username)
         if not password_fits(value["hash"], old):
             raise SignIn("The old password is wrong.", slug="old-password", location="old")
-        if old == new:
-            raise Invalid(
-                "The new password is the old one.", slug="password-same", location="password"
-            )
-        self.check_rules(new, username)
-        self._change(username, hash=hash_password(new), once=False)
+        self.choose_password(username, new)
 
     def check_rules(self, password: str, username: str) -> None:
         check_rules(password, username, self._settings.password_least)

@@ -35,6 +35,13 @@ class Devices:
         value = self._store.kept(KIND, digest(secret)) if secret else None
         return dict(value["people"]) if value else {}
 
+    def is_shared(self, hash: str) -> bool:
+        """Have two people or more a PIN on the device of this hash?"""
+        value = self._store.kept(KIND, hash) if hash else None
+        if value is None:
+            return False
+        return sum(bool(one["pin"]) for one in value["people"].values()) > 1
+
     def seen(self, secret: str, who: str, name: str) -> None:
         """A whole sign-in of this person took place here."""
 

@@ -12,22 +12,42 @@ Guessing is slowed where the guesser is, never where the owner is:
 
 Then each waits 1, 5, 15, 30, 60 minutes, growing. So a thousand strangers cannot lock the nurse
 out of her own computer, and a thousand addresses have one guess each and then an hour's wait.
+A code of the second factor is counted in the same way with longer waits, and twenty an hour for
+one account wherever its owner has not signed in before.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sokhoe.errors import SignIn, SokhoeError
+from sokhoe import clock
+from sokhoe.errors import Busy, Forbidden, SignIn
 from sokhoe.settings import Settings
 from sokhoe.store import Store
 from sokhoe.trust.accounts import Accounts
 from sokhoe.trust.actors import Actor, Role
 from sokhoe.trust.devices import Devices
+from sokhoe.trust.factors import Factors, refused
 from sokhoe.trust.notes import note
 from sokhoe.trust.passwords import digest
 from sokhoe.trust.signins import Origin, SignIns, Stage
-from sokhoe.trust.tries import ACCOUNT, ADDRESS, PERSON, PLACE, STRICT, Limit, Tries, network
+from sokhoe.trust.tokens import actor_of
+from sokhoe.trust.tries import (
+    ACCOUNT,
+    ADDRESS,
+    HARD,
+    PERSON,
+    PLACE,
+    STRICT,
+    Limit,
+    Tries,
+    network,
+)
+
+# Codes of an account that somebody elsewhere tries who has its password already.
+CODES = Limit(20, 60, (60,))
+RECENT_MINUTES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +60,16 @@ class _Buckets:
     wrong: dict[str, Limit]
 
 
+@dataclass(frozen=True, slots=True)
+class Half:
+    """A sign-in that is not whole yet: it opens nothing but the page for what is missing."""
+
+    who: str  # the account's user name
+    actor: Actor
+    stage: Stage
+    csrf: str
+
+
 class Entrance:
     """The way in to one store."""
 
@@ -50,6 +80,7 @@ class Entrance:
         accounts: Accounts,
         signins: SignIns,
         devices: Devices,
+        factors: Factors,
         tries: Tries,
     ) -> None:
         self._store = store
@@ -57,6 +88,7 @@ class Entrance:
         self._accounts = accounts
         self._signins = signins
         self._devices = devices
+        self._factors = factors
         self._tries = tries
 
     # -- password --------------------------------------------------------------------------
@@ -67,7 +99,10 @@ class Entrance:
         actor = self.check_password(username, password, origin)
         if actor.role is Role.SOFTWARE:
             raise SignIn("This account is for software, not for people.", slug="wrong-password")
-        return self._enter(actor, origin, "password", Stage.IN)
+        stage = self._stage(actor, proved=False)
+        if stage is Stage.IN:
+            self._entered(actor, origin, "password")
+        return self._signins.open(actor, origin, how="password", stage=stage)
 
     def check_password(self, username: str, password: str, origin: Origin) -> Actor:
         """Who has this name and password. Raises SignIn (also for a closed account), Busy."""
@@ -92,14 +127,149 @@ class Entrance:
             raise
         return self._accounts.actor_of(username)
 
+    # -- what is missing after the password --------------------------------------------------
+
+    def half(self, cookie: str) -> Half | None:
+        """The sign-in of this cookie while something is still missing."""
+        value = self._signins.living(cookie)
+        if value is None or value.get("stage", Stage.IN) == Stage.IN:
+            return None
+        actor = actor_of(value["actor"])
+        return Half(actor.username, actor, Stage(value["stage"]), value["csrf"])
+
+    def second(self, cookie: str, code: str, origin: Origin) -> str:
+        """The code of the app, or a recovery code; the new secret. Raises SignIn, Busy."""
+        half = self._must(cookie, Stage.FACTOR)
+        self._check_code(half.who, code, origin)
+        return self._go_on(cookie, half, origin, "code")
+
+    def second_passkey(self, cookie: str, answer: str, origin: Origin) -> str:
+        """A passkey in place of the code."""
+        half = self._must(cookie, Stage.FACTOR)
+        self._factors.check_passkey(answer, half.who)
+        return self._go_on(cookie, half, origin, "passkey")
+
+    def enrolled(self, cookie: str, origin: Origin) -> str:
+        """The second factor that was missing is set up now."""
+        half = self._must(cookie, Stage.ENROL)
+        if not self._factors.of(half.who).any:
+            raise refused()
+        return self._go_on(cookie, half, origin, "code")
+
+    def new_password(self, cookie: str, password: str, origin: Origin) -> str:
+        """The owner's own password in place of the one on paper. Raises Invalid (rules)."""
+        half = self._must(cookie, Stage.PASSWORD)
+        self._accounts.choose_password(half.who, password)
+        note(self._store, half.who, "password changed", origin.address, actor=half.actor)
+        return self._go_on(cookie, half, origin, "password")
+
+    # -- without a password ------------------------------------------------------------------
+
+    def with_passkey(self, answer: str, origin: Origin) -> str:
+        """A passkey alone: it is something one has, and it asked for finger, face or PIN."""
+        try:
+            who = self._factors.check_passkey(answer)
+        except SignIn:
+            note(self._store, "", "passkey refused", origin.address, outcome="4")
+            raise
+        if self._accounts.find(who) is None:
+            raise SignIn("This passkey belongs to no account.", slug="passkey-wrong")
+        self._accounts.check_open(who)
+        actor = self._accounts.actor_of(who)
+        stage = self._stage(actor, proved=True)
+        if stage is Stage.IN:
+            self._entered(actor, origin, "passkey")
+        return self._signins.open(actor, origin, how="passkey", stage=stage)
+
+    # -- once more, for what is delicate -------------------------------------------------------
+
+    def step_up(self, cookie: str, password: str, code: str, origin: Origin) -> str:
+        """Prove it wholly once more: the password, and the code where the account has an app.
+        The new secret of the same sign-in."""
+        actor = self._owner(cookie)
+        self.check_password(actor.username, password, origin)
+        if self._factors.of(actor.username).any:
+            self._check_code(actor.username, code, origin)
+        return self._fresh(cookie, actor, origin, "password")
+
+    def step_up_passkey(self, cookie: str, answer: str, origin: Origin) -> str:
+        actor = self._owner(cookie)
+        self._factors.check_passkey(answer, actor.username or actor.id)
+        return self._fresh(cookie, actor, origin, "passkey")
+
     # -- inside ----------------------------------------------------------------------------
 
-    def _enter(self, actor: Actor, origin: Origin, how: str, stage: Stage) -> str:
+    def needs_factor(self, role: Role) -> bool:
+        """Do the settings want a second factor of this role?"""
+        if self._settings.is_demo:
+            return False
+        wanted = str(self._settings.second_factor_roles).replace(",", " ").split()
+        return str(role) in wanted
+
+    def _stage(self, actor: Actor, proved: bool) -> Stage:
+        """What is missing. `proved`: the second factor was given already."""
+        has = self._factors.of(actor.username).any
+        account = self._accounts.find(actor.username)
+        if has and not proved:
+            return Stage.FACTOR
+        if account is not None and account.once:
+            return Stage.PASSWORD
+        if not has and self.needs_factor(actor.role):
+            return Stage.ENROL
+        return Stage.IN
+
+    def _must(self, cookie: str, stage: Stage) -> Half:
+        half = self.half(cookie)
+        if half is None or half.stage is not stage:
+            raise SignIn("This sign-in is over. Begin again.", slug="sign-in-over")
+        return half
+
+    def _go_on(self, cookie: str, half: Half, origin: Origin, how: str) -> str:
+        self._accounts.check_open(half.who)
+        stage = self._stage(half.actor, proved=True)
+        now = clock.now()
+        changed: dict[str, Any] = {"stage": str(stage), "how": how, "since": now}
+        if stage is Stage.IN:
+            self._entered(half.actor, origin, how)
+            changed["fresh"] = now
+        return self._raised(cookie, **changed)
+
+    def _owner(self, cookie: str) -> Actor:
+        value = self._signins.living(cookie)
+        if value is None or value.get("stage", Stage.IN) != Stage.IN:
+            raise SignIn("This sign-in is over. Begin again.", slug="sign-in-over")
+        return actor_of(value["actor"])
+
+    def _fresh(self, cookie: str, actor: Actor, origin: Origin, how: str) -> str:
+        note(self._store, actor.username, f"proved again ({how})", origin.address, actor=actor)
+        return self._raised(cookie, fresh=clock.now())
+
+    def _raised(self, cookie: str, **changed: Any) -> str:
+        new = self._signins.raise_to(cookie, **changed)
+        if new is None:
+            raise SignIn("This sign-in is over. Begin again.", slug="sign-in-over")
+        return new
+
+    def _entered(self, actor: Actor, origin: Origin, how: str) -> None:
         note(self._store, actor.username, f"sign-in ({how})", origin.address, actor=actor)
         self._accounts.used(actor.username)
         if origin.device:
             self._devices.seen(origin.device, actor.username, actor.name)
-        return self._signins.open(actor, origin, how=how, stage=stage)
+
+    def _check_code(self, username: str, code: str, origin: Origin) -> None:
+        known = origin.device and self._devices.knows(origin.device, username)
+        where = digest(origin.device)[:16] if known else network(origin.address)
+        own = {f"{username}|code|{where}": HARD}
+        shared = {} if known else {f"code|{username}": CODES}
+        buckets = _Buckets(own, shared, {})
+        self._take(username, buckets, origin)
+        found = self._factors.check_code(username, code)
+        if not found:
+            self._wrong(username, buckets, "code refused", origin)
+            raise refused()
+        self._right(buckets)
+        if found == "recovery":
+            note(self._store, username, "recovery code used", origin.address)
 
     def _buckets(self, username: str, origin: Origin) -> _Buckets:
         value = self._accounts.kept(username)
@@ -116,7 +286,7 @@ class Entrance:
     def _take(self, username: str, buckets: _Buckets, origin: Origin) -> None:
         try:
             self._tries.take({**buckets.own, **buckets.shared})
-        except SokhoeError as refusal:
+        except Busy as refusal:
             note(
                 self._store,
                 username,
@@ -134,3 +304,13 @@ class Entrance:
         if buckets.wrong:
             self._tries.take(buckets.wrong)
         note(self._store, username, what, origin.address, outcome="4")
+
+
+def check_recent(fresh: int, minutes: int = RECENT_MINUTES) -> None:
+    """Raises Forbidden (`step-up`) when the last whole proof is longer ago than so many minutes."""
+    if fresh + minutes * 60_000_000 < clock.now():
+        raise Forbidden(
+            "Prove once more who you are.",
+            hint="Enter your password again; then this goes on by itself.",
+            slug="step-up",
+        )

@@ -27,6 +27,7 @@ from sokhoe.trust.agreements import Agreements
 from sokhoe.trust.clients import Client, Clients, Kind, Proof, covered
 from sokhoe.trust.devices import Devices
 from sokhoe.trust.entrance import Entrance
+from sokhoe.trust.factors import Factors
 from sokhoe.trust.grants import Grants, Wish
 from sokhoe.trust.issuer import Issuer
 from sokhoe.trust.notes import note
@@ -51,6 +52,8 @@ class SignedIn:
     csrf: str
     key: str
     fresh: int = 0  # when the person last proved who it is, wholly
+    how: str = ""  # by which proof: password, code, passkey, pin, eid
+    shared: bool = False  # several people have a PIN on this device
 
 
 class Gate:
@@ -75,8 +78,15 @@ class Gate:
         self.accounts = Accounts(store, settings)
         self.signins = SignIns(store, settings)
         self.devices = Devices(store)
+        self.factors = Factors(store, settings, self._secret)
         self.entrance = Entrance(
-            store, settings, self.accounts, self.signins, self.devices, self.tries
+            store,
+            settings,
+            self.accounts,
+            self.signins,
+            self.devices,
+            self.factors,
+            self.tries,
         )
         hosts = outside.listed(settings.key_hosts)
         if settings.is_demo:
@@ -162,7 +172,7 @@ class Gate:
 
     def signed_in(self, cookie: str, address: str = "") -> SignedIn | None:
         """The living sign-in of a cookie, or None when there is none or it has ended."""
-        value = self.signins.living(cookie)
+        value = self.signins.living(cookie, self.devices.is_shared)
         if value is None or value.get("stage", Stage.IN) != Stage.IN:
             return None
         actor = actor_of(value["actor"])
@@ -171,7 +181,27 @@ class Gate:
             self.signins.end(cookie)
             return None
         session = self.session(actor, Purpose(value["purpose"]), address)
-        return SignedIn(session, value["csrf"], digest(cookie), value.get("fresh", 0))
+        return SignedIn(
+            session,
+            value["csrf"],
+            digest(cookie),
+            value.get("fresh", 0),
+            value.get("how", ""),
+            self.devices.is_shared(value.get("device", "")),
+        )
+
+    def idle_minutes(self, signed_in: SignedIn) -> int:
+        """After how many minutes without a click this sign-in ends."""
+        return self.signins.idle_minutes(signed_in.session.actor.role, signed_in.shared)
+
+    def sign_out_everywhere(self, who: str, but: str = "") -> int:
+        """End all sign-ins and tokens of an account's user name or a citizen's reference, except
+        the sign-in of key `but`; returns how many."""
+        ends = self.signins.ends(who, but)
+        if ends:
+            self._store.keep(*ends)
+        self.tokens.forget()
+        return len(ends)
 
     def _alive(self, key: str) -> bool:
         """Whether this sign-in still lives; an app that is used instead of it keeps it alive."""
@@ -304,7 +334,7 @@ class Gate:
             self.set_active(username, False, IDLE)
             self._note(username, "account closed: not used", "")
         old = [*self.tokens.over(), *assertions.spent_and_over(self._store)]
-        old += [*self.signins.old(), *self.tries.old()]
+        old += [*self.signins.old(), *self.tries.old(), *self.factors.old()]
         old += [*self.grants.over(), *self.issuer.over(), *self.agreements.over()]
         if old:
             self._store.keep(*old)

@@ -13,6 +13,7 @@ fixation): what was planted in a browser before is worth nothing after.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -95,15 +96,18 @@ class SignIns:
         self._store.keep(Keep(KIND, digest(cookie), value))
         return cookie
 
-    def living(self, cookie: str, shared: bool = False) -> dict[str, Any] | None:
-        """The record of a sign-in, whole or half; None when there is none or it has ended."""
+    def living(
+        self, cookie: str, is_shared: Callable[[str], bool] = lambda _: False
+    ) -> dict[str, Any] | None:
+        """The record of a sign-in, whole or half; None when there is none or it has ended.
+        `is_shared`: do several people use the device of this hash?"""
         key = digest(cookie)
         for _ in range(5):
             value: dict[str, Any] | None = self._store.kept(KIND, key)
             if value is None:
                 return None
             now = clock.now()
-            if self.is_over(value, shared):
+            if self.is_over(value, is_shared(value.get("device", ""))):
                 self._store.keep(Keep(KIND, key, None))
                 return None
             if now <= value["seen"] + MINUTE:  # not at every click: each keep is an fsync
@@ -122,11 +126,12 @@ class SignIns:
         if value.get("stage", Stage.IN) != Stage.IN:
             return bool(now > value["since"] + HALF_MINUTES * MINUTE)
         over = now > value["since"] + self._settings.session_hours * 60 * MINUTE
-        return over or bool(now > value["seen"] + self.idle_minutes(value, shared) * MINUTE)
+        idle = self.idle_minutes(Role(value["actor"]["role"]), shared)
+        return over or bool(now > value["seen"] + idle * MINUTE)
 
-    def idle_minutes(self, value: dict[str, Any], shared: bool = False) -> int:
+    def idle_minutes(self, role: Role, shared: bool = False) -> int:
         """After how many minutes without a click this sign-in ends."""
-        if value["actor"]["role"] == Role.CITIZEN:
+        if role is Role.CITIZEN:
             return int(self._settings.citizen_idle_minutes)
         minutes = int(self._settings.idle_minutes)
         if shared and not self._settings.is_demo:

@@ -25,7 +25,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sokhoe.errors import Forbidden, Invalid, SokhoeError
-from sokhoe.trust import Actor, Origin, Role, Session, SignedIn, draw, same
+from sokhoe.trust import Actor, Origin, Role, Session, SignedIn, check_recent, draw, same
 from sokhoe.web.site import NavItem, Site
 from sokhoe.web.texts import LANGUAGES, SPEAKING, Speaker, key
 
@@ -210,6 +210,7 @@ def render(ask: Ask, template: str, *, status: int = 200, **context: Any) -> HTM
         "csrf": ask.signed_in.csrf if ask.signed_in else "",
         "line": site.line.status(),
         "nav": nav,
+        "idle": idle_seconds(ask),
         "here": ask.request.url.path,
         "nav_here": _nav_here(nav, ask.request.url.path),
         "size": _size(ask.request),
@@ -222,6 +223,13 @@ def render(ask: Ask, template: str, *, status: int = 200, **context: Any) -> HTM
     with ask.speaking():
         html = site.templates.get_template(template).render({**shell, **context})
     return HTMLResponse(html, status_code=status)
+
+
+def idle_seconds(ask: Ask) -> int:
+    """After how many seconds without a click this sign-in ends; 0: nobody is signed in."""
+    if ask.signed_in is None:
+        return 0
+    return ask.site.gate.idle_minutes(ask.signed_in) * 60
 
 
 def _nav_here(nav: Sequence[NavItem], here: str) -> NavItem | None:
@@ -265,13 +273,38 @@ def sign_in_page(
     status: int = 200,
 ) -> Response:
     """The sign-in form. `after`: where to go then; `kept`: fields to hand back there."""
+    factors = ask.site.gate.factors
     return render(
         ask,
         "web/signin.html",
         status=status,
+        asked=factors.assertion() if factors.site else "",
         next=local_path(after) if after else "",
         kept=kept,
         username=username,
+        error=error,
+    )
+
+
+def step_up_page(
+    ask: Ask,
+    after: str,
+    *,
+    kept: Sequence[tuple[str, str]] = (),
+    error: str = "",
+    status: int = 200,
+) -> Response:
+    """The form in which one proves once more who one is, before what is delicate."""
+    factors, who = ask.site.gate.factors, ask.actor.username
+    view = factors.of(who)
+    return render(
+        ask,
+        "web/stepup.html",
+        status=status,
+        next=local_path(after),
+        kept=kept,
+        view=view,
+        asked=factors.assertion(who) if view.passkeys and factors.site else "",
         error=error,
     )
 
@@ -345,10 +378,12 @@ def page(
     roles: frozenset[Role] | None = None,
     public: bool = False,
     door: str = SIGN_IN,
+    recent: bool = False,
     max_body: int = 1_048_576,
 ) -> Route:
     """A route for a page. `roles`: who may open it (None: anybody signed in); `public`: no
-    sign-in needed; `door`: where somebody who is not signed in is sent."""
+    sign-in needed; `door`: where somebody who is not signed in is sent; `recent`: its forms are
+    delicate: who proved himself more than five minutes ago does so again first."""
 
     async def endpoint(request: Request) -> Response:
         site: Site = request.app.state.site
@@ -367,6 +402,11 @@ def page(
             ask = Ask(request, form, signed_in)
             if not public and roles is not None and ask.actor.role not in roles:
                 raise Forbidden(f"This page is not for the role {ask.actor.role}.", slug="role")
+            if recent and signed_in is not None and request.method not in SAFE:
+                try:
+                    check_recent(signed_in.fresh)
+                except Forbidden:
+                    return _finish(await run_in_threadpool(_once_more, ask))
             return _finish(await run_in_threadpool(handler, ask))
         except SokhoeError as error:
             ask = Ask(request, form, signed_in)
@@ -387,12 +427,22 @@ def _to_the_door(request: Request, form: FormData, door: str) -> Response:
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if request.method in SAFE or door != SIGN_IN:
         return RedirectResponse(f"{door}?next={quote(asked, safe='/')}", status_code=303)
-    kept = [
+    kept = _keeping(form)
+    return sign_in_page(Ask(request, FormData(), None), asked, kept=kept, status=401)
+
+
+def _once_more(ask: Ask) -> Response:
+    """Ask for a fresh proof; the form goes along and comes back."""
+    return step_up_page(ask, ask.request.url.path, kept=_keeping(ask.form), status=403)
+
+
+def _keeping(form: FormData) -> list[tuple[str, str]]:
+    """The fields of a form, named so that they travel through the pages of signing in."""
+    return [
         (KEPT + name, value)
         for name, value in form.multi_items()
         if isinstance(value, str) and name != "csrf"
     ]
-    return sign_in_page(Ask(request, FormData(), None), asked, kept=kept, status=401)
 
 
 def _finish(response: Response) -> Response:

@@ -13,22 +13,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from sokhoe.errors import Busy, Forbidden, SignIn
+from sokhoe.errors import Forbidden
 from sokhoe.web import papers
 from sokhoe.web.asking import (
-    KEPT,
     Ask,
     Handler,
     check_origin,
     cookie_name,
-    keep_device,
-    kept_fields,
     local_path,
-    origin_of,
     page,
-    set_cookie,
-    sign_in_page,
 )
+from sokhoe.web.entering import more, sign_in, step_up
 from sokhoe.web.site import Site
 from sokhoe.web.statics import serve
 from sokhoe.web.texts import LANGUAGES
@@ -42,6 +37,9 @@ def routes(site: Site) -> list[Route]:
     return [
         page("/", first, public=True),
         page("/signin", _not_signed_in(sign_in), methods=("GET", "POST"), public=True),
+        page("/signin/more", more, methods=("GET", "POST"), public=True),
+        page("/stepup", step_up, methods=("GET", "POST")),
+        page("/state/stay", stay, methods=("POST",)),
         page("/signout", sign_out, methods=("POST",), public=True),
         page("/language", language, public=True),
         page("/size", size, public=True),
@@ -70,45 +68,6 @@ def _not_signed_in(handler: Handler) -> Handler:
     return checked
 
 
-def sign_in(ask: Ask) -> Response:
-    """GET shows the form, POST checks the password and goes on."""
-    if ask.request.method == "GET":
-        return sign_in_page(ask, ask.query("next"))
-    site = ask.site
-    after = local_path(ask.field("next"))
-    kept = kept_fields(ask.form)
-    origin = origin_of(ask.request, site)
-    try:
-        cookie = site.gate.entrance.sign_in(ask.field("username"), _password(ask.form), origin)
-    except (SignIn, Busy) as error:
-        return sign_in_page(
-            ask,
-            after,
-            kept=kept,
-            username=ask.field("username"),
-            error=ask.t.error(error),
-            status=error.status,
-        )
-    old = ask.request.cookies.get(cookie_name(site))
-    if old:
-        site.gate.sign_out(old)
-    response: Response = ask.go(after)
-    if kept:
-        signed_in = site.gate.signed_in(cookie, ask.address)
-        again = Ask(ask.request, ask.form, signed_in)
-        plain = [(name.removeprefix(KEPT), value) for name, value in kept]
-        response = again.render("web/goon.html", next=after, kept=plain)
-    set_cookie(site, response, cookie)
-    keep_device(site, response, origin)
-    return response
-
-
-def _password(form: FormData) -> str:
-    """Untrimmed: a space may be part of a password."""
-    value = form.get("password", "")
-    return value if isinstance(value, str) else ""
-
-
 def sign_out(ask: Ask) -> Response:
     name = cookie_name(ask.site)
     cookie = ask.request.cookies.get(name)
@@ -117,6 +76,11 @@ def sign_out(ask: Ask) -> Response:
     response = ask.go(ask.site.front)
     response.delete_cookie(name, path="/")
     return response
+
+
+def stay(ask: Ask) -> Response:
+    """ "I am still here", from the warning before a sign-in ends; that it asked is enough."""
+    return Response(status_code=204)
 
 
 def language(ask: Ask) -> Response:

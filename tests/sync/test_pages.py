@@ -34,7 +34,13 @@ class House:
     def __init__(self, folder: Path, role: str, **given: Any) -> None:
         folder.mkdir()
         self.settings = load(
-            {"data": str(folder), "role": role, "language": "en", "public_url": "http://house"}
+            {
+                "second_factor_roles": "none",
+                "data": str(folder),
+                "role": role,
+                "language": "en",
+                "public_url": "http://house",
+            }
             | given
         )
         self.store = open_store(self.settings.database_url)

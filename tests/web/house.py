@@ -99,8 +99,10 @@ class DownLine:
 class House:
     """One server; `client(role)` is a browser that has signed in."""
 
-    def __init__(self, folder: Path, pack: NoPack | None = None) -> None:
-        self.settings = settings.load({"data": str(folder), "public_url": "http://testserver"})
+    def __init__(
+        self, folder: Path, pack: NoPack | None = None, public_url: str = "http://testserver"
+    ) -> None:
+        self.settings = settings.load({"data": str(folder), "public_url": public_url})
         self.store = open_store(f"sqlite:///{folder / 'house.db'}")
         pack = pack or Pack()
         lists = pack.seam("trust.code_lists") or ()
@@ -129,7 +131,7 @@ class House:
         )
 
     def visitor(self) -> TestClient:
-        return TestClient(self.app, follow_redirects=False)
+        return TestClient(self.app, base_url=self.settings.url, follow_redirects=False)
 
     def client(self, role: Role = Role.NURSE) -> TestClient:
         """A browser that is signed in as this role."""
