@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "audit": "verify the audit chain, or show its last lines",
     "clients": "show the software that may ask for tokens; add some, end its access",
     "subscriptions": "show who is told of changes, and send again what was refused",
+    "accounts": "list who may sign in; add, close, open, reset an account",
     "doctor": "look for what is wrong with this installation, and how to put it right",
     "jobs": "show exports, imports and later answers; end one",
     "reindex": "compare the search index with the records, and put it right",

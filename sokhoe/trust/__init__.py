@@ -32,6 +32,7 @@ from sokhoe.trust.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from sokhoe.trust.assertions import TYPE as ASSERTION_TYPE
 from sokhoe.trust.auditlog import AuditLog, Sealer
 from sokhoe.trust.clients import WORDS, Client, Clients, Kind, Proof
+from sokhoe.trust.devices import Here
 from sokhoe.trust.entrance import Half, check_recent
 from sokhoe.trust.exporting import Bounds
 from sokhoe.trust.factors import Passkey, View
@@ -79,6 +80,7 @@ __all__ = [
     "Gate",
     "Grant",
     "Half",
+    "Here",
     "Job",
     "Jobs",
     "Keep",

@@ -1,10 +1,11 @@
 """Accounts of people and gateways: names, passwords, and when one is closed.
 
     account  username → {hash, role, name, actor, place, place_name, active, scopes,
-                         once, made, last, why, version…}
+                         once, made, last, why, void}
 
 `once`: the password was given by somebody else and must be changed at the first sign-in; `last`:
-the last whole sign-in; `why`: the reason of a closed account ("closed", "idle").
+the last whole sign-in; `why`: the reason of a closed account ("closed", "idle"); `void`: PINs from
+before then open nothing.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class Accounts:
     def give_password(self, username: str) -> str:
         """A new password on paper in place of a forgotten one; it must be changed at once."""
         password = draw_code(ONCE_LETTERS)
-        self._change(username, hash=hash_password(password), once=True)
+        self._change(username, hash=hash_password(password), once=True, void=clock.now())
         return password
 
     def choose_password(self, username: str, new: str) -> None:
@@ -167,10 +168,14 @@ class Accounts:
     def set_active(self, username: str, active: bool, why: str = CLOSED) -> list[Keep]:
         """What to write to close or reopen an account; a reopened one counts as used today."""
         value = self._must(username)
-        changed = {**value, "active": active, "why": "" if active else why}
+        changed = {**value, "active": active, "why": "" if active else why, "void": clock.now()}
         if active:
             changed["last"] = clock.now()
         return [Keep(KIND, username, changed, expected=value)]
+
+    def void(self, username: str) -> None:
+        """PINs that were set before now open nothing any more."""
+        self._change(username, void=clock.now())
 
     def used(self, username: str) -> None:
         """A whole sign-in took place."""

@@ -27,7 +27,7 @@ from sokhoe.settings import Settings
 from sokhoe.store import Store
 from sokhoe.trust.accounts import Accounts
 from sokhoe.trust.actors import Actor, Role
-from sokhoe.trust.devices import Devices
+from sokhoe.trust.devices import Devices, Here
 from sokhoe.trust.factors import Factors, refused
 from sokhoe.trust.notes import note
 from sokhoe.trust.passwords import digest
@@ -180,6 +180,48 @@ class Entrance:
         if stage is Stage.IN:
             self._entered(actor, origin, "passkey")
         return self._signins.open(actor, origin, how="passkey", stage=stage)
+
+    # -- a PIN on a device that several people use ---------------------------------------------
+
+    def set_pin(self, actor: Actor, how: str, pin: str, origin: Origin) -> None:
+        """A PIN of one's own on this device; "" takes it away. Only from a whole sign-in.
+        Raises SignIn (`pin-over`), Invalid."""
+        who = actor.username
+        if how == "pin":
+            raise SignIn("Sign in wholly on this device first.", slug="pin-over")
+        self._devices.set_pin(origin.device, who, pin)
+        what = "PIN set on a device" if pin else "PIN taken off a device"
+        note(self._store, who, what, origin.address, actor=actor)
+
+    def here(self, origin: Origin) -> list[Here]:
+        """Who may come in on this device with a PIN now."""
+        return [
+            one
+            for one in self._devices.here(origin.device, self._settings.pin_hours)
+            if self._pin_counts(one.who, self._devices.people(origin.device)[one.who]["since"])
+        ]
+
+    def switch(self, handle: str, pin: str, origin: Origin) -> str:
+        """Another of this device's people takes over, with a PIN; the new secret. Raises SignIn:
+        after five wrong ones only a whole sign-in opens this device for that person."""
+        found = next((one for one in self.here(origin) if one.handle == handle), None)
+        if found is None:
+            raise SignIn("The PIN is over for today.", slug="pin-over")
+        try:
+            self._devices.check_pin(origin.device, found.who, pin, self._settings.pin_hours)
+        except SignIn as refusal:
+            what = f"PIN refused: {refusal.slug}"
+            note(self._store, found.who, what, origin.address, outcome="4")
+            raise
+        self._accounts.check_open(found.who)
+        actor = self._accounts.actor_of(found.who)
+        note(self._store, found.who, "sign-in (pin)", origin.address, actor=actor)
+        return self._signins.open(actor, origin, how="pin", strong=False)
+
+    def _pin_counts(self, who: str, since: int) -> bool:
+        """A PIN from before the account was closed, reset or signed out everywhere is void."""
+        account = self._accounts.kept(who)
+        return bool(account) and account["active"] and since > account.get("void", 0)
 
     # -- once more, for what is delicate -------------------------------------------------------
 

@@ -194,6 +194,18 @@ class Gate:
         """After how many minutes without a click this sign-in ends."""
         return self.signins.idle_minutes(signed_in.session.actor.role, signed_in.shared)
 
+    def reset(self, username: str) -> str:
+        """A new password on paper; second factors are taken off and all sign-ins end: the way back
+        for who forgot the password or lost the phone. Returns the password."""
+        password = self.accounts.give_password(username)
+        self._store.keep(*self.factors.clear(username), *self.signins.ends(username))
+        self.tokens.forget()
+        return password
+
+    def note(self, actor: Actor, what: str, address: str) -> None:
+        """A line of the audit about accounts and keys."""
+        note(self._store, actor.username, what, address, actor=actor)
+
     def sign_out_everywhere(self, who: str, but: str = "") -> int:
         """End all sign-ins and tokens of an account's user name or a citizen's reference, except
         the sign-in of key `but`; returns how many."""

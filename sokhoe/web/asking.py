@@ -159,6 +159,11 @@ def set_cookie(site: Site, response: Response, secret: str) -> None:
     )
 
 
+def cookie_of(ask: Ask) -> str:
+    """The secret of whoever asks, whole sign-in or half; "" for none."""
+    return ask.request.cookies.get(cookie_name(ask.site), "")
+
+
 def device_cookie(site: Site) -> str:
     """Name of the cookie by which this browser is known as one that somebody signed in on."""
     return f"{cookie_name(site)}-device"
@@ -279,6 +284,7 @@ def sign_in_page(
         "web/signin.html",
         status=status,
         asked=factors.assertion() if factors.site else "",
+        pins=bool(ask.site.gate.entrance.here(origin_of(ask.request, ask.site))),
         next=local_path(after) if after else "",
         kept=kept,
         username=username,

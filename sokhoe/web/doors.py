@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from sokhoe.errors import Forbidden
-from sokhoe.web import papers
+from sokhoe.web import myself, papers, staff
 from sokhoe.web.asking import (
     Ask,
     Handler,
@@ -26,6 +26,7 @@ from sokhoe.web.asking import (
 from sokhoe.web.entering import more, sign_in, step_up
 from sokhoe.web.site import Site
 from sokhoe.web.statics import serve
+from sokhoe.web.switching import switch
 from sokhoe.web.texts import LANGUAGES
 
 YEAR = 365 * 24 * 3600
@@ -40,6 +41,9 @@ def routes(site: Site) -> list[Route]:
         page("/signin/more", more, methods=("GET", "POST"), public=True),
         page("/stepup", step_up, methods=("GET", "POST")),
         page("/state/stay", stay, methods=("POST",)),
+        page("/switch", switch, methods=("GET", "POST"), public=True),
+        *myself.routes(),
+        *staff.routes(),
         page("/signout", sign_out, methods=("POST",), public=True),
         page("/language", language, public=True),
         page("/size", size, public=True),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 from segno import make as make_qr
@@ -20,7 +21,7 @@ from sokhoe.trust import Half, Origin, Stage, same, totp_address
 from sokhoe.web.asking import (
     KEPT,
     Ask,
-    cookie_name,
+    cookie_of,
     keep_device,
     kept_fields,
     local_path,
@@ -43,10 +44,6 @@ class Wish:
     @staticmethod
     def of(ask: Ask) -> Wish:
         return Wish(local_path(ask.field("next") or ask.query("next")), kept_fields(ask.form))
-
-
-def cookie_of(ask: Ask) -> str:
-    return ask.request.cookies.get(cookie_name(ask.site), "")
 
 
 def typed(form: FormData, name: str = "password") -> str:
@@ -162,7 +159,7 @@ def missing(ask: Ask, half: Half, wish: Wish, error: SokhoeError | None = None) 
     )
 
 
-def setting_up(ask: Ask, who: str, name: str) -> dict[str, object]:
+def setting_up(ask: Ask, who: str, name: str) -> dict[str, Any]:
     """What the forms for a new app and a new passkey show."""
     factors = ask.site.gate.factors
     secret = factors.propose(who)

@@ -49,3 +49,21 @@ document.addEventListener("change", (event) => {
   const known = [...field.list.options].find((one) => one.value === field.value);
   if (known && known.textContent) fills.value = known.textContent;
 });
+
+// Before an unused sign-in ends the page says so; one press keeps it. What was typed stays anyway.
+const idle = document.getElementById("idle");
+if (idle) {
+  // The server looks at a sign-in by the minute, hence one minute more.
+  const quiet = Math.max(Number(idle.dataset.seconds) - 180, 20) * 1000;
+  let timer;
+  const begin = () => {
+    clearTimeout(timer);
+    idle.hidden = true;
+    timer = setTimeout(() => { idle.hidden = false; }, quiet);
+  };
+  idle.querySelector("button").addEventListener("click", async () => {
+    const answer = await fetch("/state/stay", { method: "POST", headers: { "X-Csrf": idle.dataset.csrf } });
+    if (answer.ok) begin();
+  });
+  begin();
+}
