@@ -130,20 +130,19 @@ def verify(data: bytes, find: Find, judge: Judge) -> Checked:
     """Never raises for what somebody hands in: the verdict says what is wrong."""
     try:
         parts = read(data)
-    except (Invalid, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if not _fits(parts):
+            why = "The signature does not fit its certificate."
+            return Checked(Verdict(Status.BROKEN, why=why), tuple(parts.targets))
+        verdict = judge.judge(
+            parts.chain[0],
+            parts.chain[1:],
+            said=parts.said,
+            token=parts.token,
+            stamped=parts.signature.encode(),
+            proofs=parts.proofs,
+        )
+    except Exception as error:  # whatever a hostile one makes the readers raise: it is not good
         return Checked(Verdict(Status.BROKEN, why=f"Not a signature by our rule ({error})."[:300]))
-    targets = tuple(parts.targets)
-    if not _fits(parts):
-        why = "The signature does not fit its certificate."
-        return Checked(Verdict(Status.BROKEN, why=why), targets)
-    verdict = judge.judge(
-        parts.chain[0],
-        parts.chain[1:],
-        said=parts.said,
-        token=parts.token,
-        stamped=parts.signature.encode(),
-        proofs=parts.proofs,
-    )
     changed = tuple(
         ref
         for ref, digest in parts.targets.items()
@@ -152,7 +151,7 @@ def verify(data: bytes, find: Find, judge: Judge) -> Checked:
     if changed and verdict.accepted:
         why = f"Not as it was signed: {', '.join(changed)[:200]}"
         verdict = replace(verdict, status=Status.CHANGED, why=why)
-    return Checked(verdict, targets, changed)
+    return Checked(verdict, tuple(parts.targets), changed)
 
 
 def read(data: bytes) -> Parts:
@@ -183,6 +182,7 @@ def read(data: bytes) -> Parts:
     pss = protected["alg"] == Algorithm.PS256
     if protected["alg"] != str(algorithm_of(chain[0], pss=pss)):
         raise Invalid("an algorithm that this certificate's key does not have")
+    _unb64u(whole["signature"])
     header = whole.get("header", {})
     token, proofs = _unsigned(header)
     return Parts(

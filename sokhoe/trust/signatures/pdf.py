@@ -14,6 +14,8 @@ judged as for the other formats, along the time stamps:
 
 from __future__ import annotations
 
+import logging
+import re
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
@@ -61,6 +63,9 @@ from sokhoe.trust.signatures.seam import Algorithm, Signer, Status, Verdict
 
 MOST_BYTES = 50_000_000
 MOST_SIGNATURES = 20
+_END = re.compile(rb"startxref\s+\d+\s+%%EOF\s*\Z")
+# What it thinks of a hostile paper is in our verdict, not in the log.
+logging.getLogger("pyhanko").setLevel(logging.CRITICAL)
 _HASHES = frozenset({"sha256", "sha384", "sha512"})
 _KINDS = frozenset({"/ETSI.CAdES.detached", "/adbe.pkcs7.detached"})
 _LTA = ModificationLevel.LTA_UPDATES
@@ -234,6 +239,8 @@ def verify(pdf: bytes, judge: Judge) -> Paper:
 
 
 def _verify(pdf: bytes, judge: Judge) -> list[Verdict]:
+    if not _END.search(pdf[-100:]):
+        return [Verdict(Status.CHANGED, why="Something is hung on behind the end of the paper.")]
     reader = PdfFileReader(BytesIO(pdf), strict=True)
     every = list(reader.embedded_signatures)
     if len(every) > MOST_SIGNATURES:
