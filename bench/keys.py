@@ -21,7 +21,9 @@ from typing import Any
 
 import apsw
 
+from sokhoe.fhir import parse_query
 from sokhoe.store import Held, Keys, Put, open_store, opening
+from tests import postgres
 from tests.contracts.world import World
 
 ROWS, ROUNDS = 40_000, 3
@@ -106,6 +108,26 @@ def station(folder: Path, keys: Keys | None) -> Times:
     return written - start, read - written, walked - read
 
 
+def hub(url: str, keys: Keys | None) -> Times:
+    """The same on PostgreSQL; the CPU of our process alone, the server's does not differ."""
+    store = open_store(url, keys=keys)
+    world = World(3)
+    changes = [[Put(world.a_record()) for _ in range(13)] for _ in range(200)]
+    start = time.process_time()
+    for some in changes:
+        store.commit(some, author="bench")
+    written = time.process_time()
+    names = [(put.resource["resourceType"], put.resource["id"]) for some in changes for put in some]
+    for type, id in names:
+        store.read(type, id)
+    read = time.process_time()
+    for value in range(400):
+        store.search(parse_query("Patient", [("identifier", str(value % 9)), ("name", "ng")]))
+    found = time.process_time()
+    store.close()
+    return written - start, read - written, found - read
+
+
 def shown(title: str, columns: str, found: dict[str, list[Times]]) -> None:
     middle = {
         name: [median(one[at] for one in of) for at in range(3)] for name, of in found.items()
@@ -120,7 +142,12 @@ def shown(title: str, columns: str, found: dict[str, list[Times]]) -> None:
 def main() -> None:
     bares: dict[str, list[Times]] = defaultdict(list)
     stations: dict[str, list[Times]] = defaultdict(list)
-    held = Keys(Held((secrets.token_bytes(32),), b"", {1: secrets.token_bytes(32)}, 1))
+    hubs: dict[str, list[Times]] = defaultdict(list)
+    programs = postgres.programs()
+    server = postgres.Server(programs) if programs else None
+    held = Keys(
+        Held((secrets.token_bytes(32),), secrets.token_bytes(32), {1: secrets.token_bytes(32)}, 1)
+    )
     for _ in range(ROUNDS):
         for name, setup in SETUPS.items():
             with tempfile.TemporaryDirectory() as place:
@@ -133,6 +160,12 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as place:
                 found = station(Path(place), held if cipher else None)
             stations[cipher or "in the clear"].append(found)
+        for name, keys in (("in the clear", None), ("sealed and blind", held)):
+            if server is not None:
+                hubs[name].append(hub(server.new(), keys))
+    if server is not None:
+        server.stop()
+        shown("a hub on PostgreSQL, CPU of ours", "commit | read by id | search", hubs)
     shown("SQLite alone, CPU", "write | read by id | scan", bares)
     shown("a whole store, CPU", "commit | read by id | verify all", stations)
 

@@ -4,7 +4,8 @@ init      make the keys; the master key goes into --master-key-file, outside the
 status    what keys there are, and what is encrypted with them
 split     print the master key on three sheets, any two of which bring it back
 recover   type or scan two sheets: the master key is written to --master-key-file
-encrypt   with the server stopped: encrypt the database file; --off: bring it into the clear
+encrypt   a station, with the server stopped: the database file; --off: into the clear
+          a hub (PostgreSQL), also beside the server: seal old records with the newest data key
 rotate    a new data key for all that is written from now on; --master: a new master key;
           --file: another key for the database file, with the server stopped
 
@@ -24,13 +25,16 @@ from sokhoe import clock
 from sokhoe.errors import Conflict, Invalid, NotFound, Unsupported
 from sokhoe.ops.cli import add_settings, settings_from
 from sokhoe.settings import Settings, refuse_demo
-from sokhoe.store import Held, Keys, is_plain, key_for, swap
+from sokhoe.store import Held, Keys, is_plain, key_for, seal_anew, swap
 from sokhoe.trust import keys
 
 master = keys.master
 paper = keys.paper
 printing = keys.printing
 ring = keys.ring
+
+
+SHOWN_EVERY = 50_000  # rows
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -161,12 +165,16 @@ def rotate(settings: Settings) -> int:
         found.held(opener)
         found = found.grown("data", _both(found, opener))
         ring.save(settings.folder, found)
-    print(f"Data key {found.current} seals from now on.")
+    print(f"Data key {found.current} seals from now on; old keys open what they sealed.")
+    if not settings.database_url.startswith("sqlite:///"):
+        print("To seal old records with it too, beside the server: sokhoe keys encrypt")
     return 0
 
 
 def encrypt(settings: Settings, *, on: bool) -> int:
     """The database file under its key, or in the clear. Conflict while the server runs."""
+    if not settings.database_url.startswith("sqlite:///"):
+        return encrypt_hub(settings)
     with ring.changing(settings.folder):
         held = _held(settings)
         file = _file(settings)
@@ -179,6 +187,23 @@ def encrypt(settings: Settings, *, on: bool) -> int:
         for left in sorted(Path(file).parent.glob(f"{Path(file).name}.before-*")):
             if is_plain(left):
                 print(f"  → {left} is an older copy in the clear. Delete it: shred -u {left}")
+    return 0
+
+
+def encrypt_hub(settings: Settings) -> int:
+    """Every row sealed with the newest data key, and the index made blind."""
+    held = keys.unlock(settings)
+    if held is None:
+        ring.existing(settings.folder)
+    assert held is not None
+    store = keys.open_memory(settings)  # which makes the index anew if it is not blind yet
+    store.close()
+    total = 0
+    for table, rows in seal_anew(settings.database_url, held):
+        if rows - total >= SHOWN_EVERY:
+            total = rows
+            print(f"  {rows:,} rows sealed, at work on {table}")
+    print(f"Everything is sealed with data key {held.current}.")
     return 0
 
 

@@ -4,6 +4,7 @@ I keep what is committed, on SQLite or PostgreSQL, sealed in two hash chains.
 I may ask `fhir`. I never decide who may read: whoever asks brings a `Scope`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from sokhoe.errors import Conflict, Invalid, NotFound
@@ -85,6 +86,7 @@ __all__ = [
     "pack",
     "restore",
     "seal",
+    "seal_anew",
     "swap",
 ]
 
@@ -120,6 +122,14 @@ def open_store(
         f"{url.split('://')[0]!r} is not a database that sokhoe knows.",
         hint="Write sqlite:///path or postgresql://user@host/name.",
     )
+
+
+def seal_anew(url: str, keys: Keys) -> Iterator[tuple[str, int]]:
+    """PostgreSQL: what an older data key sealed, or none, is sealed with the newest, while others
+    work; (table, rows sealed so far) after each batch. Broken off, the same call goes on."""
+    from sokhoe.store.resealing import reseal
+
+    return ((one.table, one.rows) for one in reseal(url, keys))
 
 
 def restore(backup: str, url: str, keys: Keys | None = None) -> None:

@@ -56,16 +56,15 @@ _TEXT = Struct(">hiqiq").pack
 _TWO = Struct(">hiqiq").pack
 
 
-def version(new: NewVersion, own: Sequence[int]) -> bytes:
-    """res(seq, txn, at, self, version, type, deleted, dict, id, content, own, body)."""
+def version(new: NewVersion, own: Sequence[int], body: bytes) -> bytes:
+    """res(seq, txn, at, self, version, type, deleted, dict, id, content, own, body); `body`:
+    compressed, sealed where there are keys."""
     made, packed = new.version, new.packed
     # fmt: off
     fixed = _RES(12, 8, made.seq, 8, made.commit, 8, made.at, 8, new.self_key, 4, made.version,
                  2, TYPE_CODES[made.type], 2, made.deleted, 2, packed.dictionary)
     # fmt: on
-    return b"".join(
-        (fixed, blob(made.id.encode()), blob(new.content), ints(own), blob(packed.data))
-    )
+    return b"".join((fixed, blob(made.id.encode()), blob(new.content), ints(own), blob(body)))
 
 
 def current(

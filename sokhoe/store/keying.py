@@ -1,9 +1,9 @@
 """What is kept secret on disk, and how: the store's own view of the keys.
 
-    sealed    0xE1 │ number of the data key 2 │ nonce 12 │ AES-256-GCM of the rest, tag 16
+    sealed    mark 4 │ number of the data key 2 │ nonce 12 │ AES-256-GCM of the rest, tag 16
 
-The first byte tells it from all that stands in the clear: zstd begins with 0x28, JSON with ASCII.
-So both may lie side by side, and encryption is switched on while the store works.
+The mark tells it from all that stands in the clear (zstd begins with 0x28, JSON with ASCII; hashes
+are shorter). So both may lie side by side, and encryption is switched on while the store works.
 Keys come from whoever opens the store (`trust`); nothing here reads a key from disk.
 """
 
@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sokhoe.errors import Unavailable
 
-MARK = 0xE1
-_HEAD = 3
+MARK = b"\xe1sk1"
+_HEAD = len(MARK) + 2
 _NONCE = 12
 OVERHEAD = _HEAD + _NONCE + 16  # bytes that sealing adds
 LOOK_EVERY = 1.0  # seconds between looks whether another process rotated the keys
@@ -65,7 +65,7 @@ class Keys:
     def seal(self, plain: bytes) -> bytes:
         number = self.current
         nonce = os.urandom(_NONCE)
-        head = bytes((MARK, number >> 8, number & 0xFF))
+        head = MARK + number.to_bytes(2, "big")
         return head + nonce + self._ciphers[number].encrypt(nonce, plain, head)
 
     def knows(self, data: bytes) -> bool:
@@ -77,7 +77,7 @@ class Keys:
     def open(self, data: bytes) -> bytes:
         """What was sealed; what was not comes as it is. Unavailable without the key, or when the
         bytes were changed."""
-        if data[:1] != b"\xe1":
+        if not is_sealed(data):
             return data
         number = number_of(data)
         if not self.knows(data):
@@ -99,9 +99,9 @@ class Keys:
 
 
 def is_sealed(data: bytes) -> bool:
-    return data[:1] == b"\xe1"
+    return data[:4] == MARK and len(data) >= OVERHEAD
 
 
 def number_of(data: bytes) -> int:
     """The number of the key that sealed this; 0: it stands in the clear."""
-    return int.from_bytes(data[1:3], "big") if is_sealed(data) else 0
+    return int.from_bytes(data[4:6], "big") if is_sealed(data) else 0

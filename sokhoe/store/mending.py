@@ -69,6 +69,11 @@ class Expected:
     dates: frozenset[tuple[int, int, int]]
     span: int | None
     leaving: frozenset[int] = frozenset()
+    shown: IndexRows | None = None  # as they stand in a blind index
+
+    @property
+    def standing(self) -> IndexRows:
+        return self.shown or self.rows
 
     @property
     def links(self) -> set[tuple[int, int]]:
@@ -154,7 +159,7 @@ class Mending:
             if self._down(wrong, looked.parameters, noting(looked.done)):
                 if sums is not None:
                     for one in looked.expected:
-                        sums.expect(one.pk, one.rows.order, one.rows.keys)
+                        sums.expect(one.pk, one.rows.order, one.standing.keys)
                 return looked.done
         raise Busy("The search parameters of this server are being changed.")
 
@@ -194,7 +199,9 @@ class Mending:
             leaving = frozenset(extract(resource, parameters, leaving=True).keys)
         span, dates = dated(rows)
         left = leaving.difference(rows.keys)
-        return Expected(pk, f"{type}/{id}", rows, frozenset(dates), span, left)
+        blind = self.dialect.blind
+        shown = blind.rows(rows) if blind else None
+        return Expected(pk, f"{type}/{id}", rows, frozenset(dates), span, left, shown)
 
     def _down(
         self,
@@ -306,7 +313,7 @@ def _compared(expected: Expected, actual: Actual) -> Wrong | None:
     rows = expected.rows
     pairs: dict[str, tuple[set[Any], set[Any]]] = {
         "dates": (set(expected.dates), actual.dates),
-        "texts": (set(rows.texts), actual.texts),
+        "texts": (set(expected.standing.texts), actual.texts),
         "numbers": (set(rows.numbers), actual.numbers),
         "references": (expected.links, actual.links),
         "order": ({(rows.order, expected.span)}, {actual.order}),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from sokhoe.errors import Invalid
@@ -143,7 +143,7 @@ def _walk(asking: Asking, query: search.Query, part: int, behind: Found | None, 
     columns = ("d", "pk") if by_date else ("pk",)
     singles = [rows]
     if asking.side_by_side and isinstance(rows, search.Keys) and 1 < len(rows.keys) <= SIDE_BY_SIDE:
-        singles = [search.Keys(rows.param, (one,)) for one in rows.keys]
+        singles = [replace(rows, keys=(one,)) for one in rows.keys]
     ways = [
         _ordered(asking, query, one, rest, (by_date, part, up), behind, limit) for one in singles
     ]

@@ -73,7 +73,7 @@ class PostgresAsking(Asking):
         )
 
     def has_key(self, condition: search.Keys, a: str) -> Sql:
-        found = self._has(condition.keys, a)
+        found = self._has(self.hashes(condition), a)
         return sql("NOT {}", found) if condition.negated else found
 
     def _has(self, keys: Sequence[int], a: str) -> Sql:
@@ -136,14 +136,15 @@ class PostgresAsking(Asking):
             return None
         if any(key in type_codes() for key in leaf.keys):
             return max(MANY, self.common.rows)
-        size = sum(self.common.sizes.get(key, 0) for key in leaf.keys)
+        size = sum(self.common.sizes.get(key, 0) for key in self.hashes(leaf))
         return size if size >= MANY else None
 
     def at_most(self, leaf: search.Keys) -> int | None:
         sizes = self.common.sizes
-        if not sizes or any(key in sizes or key in type_codes() for key in leaf.keys):
+        keys = self.hashes(leaf)
+        if not sizes or any(key in sizes or key in type_codes() for key in keys):
             return None
-        return len(leaf.keys) * min(sizes.values())
+        return len(keys) * min(sizes.values())
 
     def in_order(self, lead: Leaf) -> bool:
         """Whether the rows of a lead come in the order of the main date."""
@@ -173,7 +174,8 @@ class PostgresAsking(Asking):
             if leaf.keys and leaf.keys[0] in type_codes():
                 return self._of_type(leaf.keys[0], x)
             return sql(
-                f"SELECT {x}.* FROM cur {x} WHERE {x}.keys && {{}}::bigint[]", list(leaf.keys)
+                f"SELECT {x}.* FROM cur {x} WHERE {x}.keys && {{}}::bigint[]",
+                list(self.hashes(leaf)),
             )
         c = self.name()
         start = f"SELECT {c}.* FROM {table_of(leaf)} {x} JOIN cur {c} ON {c}.pk={x}.pk WHERE {{}}"

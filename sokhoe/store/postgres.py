@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from binascii import unhexlify
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -18,13 +19,16 @@ from typing import Any, ClassVar
 
 import apsw
 import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 
 from sokhoe.errors import Conflict, Unavailable
 from sokhoe.store import binary, bounds, opening, planning, postgres_index, rows, schema, upgrading
+from sokhoe.store.blinding import Blind
 from sokhoe.store.copying import TABLES, Fill, copy
 from sokhoe.store.indexing import Link
-from sokhoe.store.keying import Keys
+from sokhoe.store.keying import Keys, is_sealed
 from sokhoe.store.layout import dated, type_codes
 from sokhoe.store.leading import Lead
 from sokhoe.store.mending import Actual, Expected
@@ -44,6 +48,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 TURN = 7_355_608_001  # the lock by which writers take turns; any number that nobody else uses
 MOST_IDLE = 16
+# What is sealed with a data key: all that may hold something personal, but for the index.
+SEALED = ("res.body", "audit.body", "keep.value", "dicts.data")
 INDEX = ("cur", "dte", "str", "num")
 # Our statements are written as index probes on few candidates; a planner that guesses wrongly how
 # many rows a hash has would read whole tables instead (60 ms for a `_has`, 2 ms with these).
@@ -80,8 +86,9 @@ class PostgresDialect:
 
     owners: ClassVar = "SELECT seq, unnest(own) FROM res WHERE seq>? AND seq<=? ORDER BY seq"
 
-    def __init__(self, look: Callable[[], Common]) -> None:
+    def __init__(self, look: Callable[[], Common], blind: Blind | None = None) -> None:
         self._look = look
+        self.blind = blind
         self._known: Common | None = None
         self._until = 0.0
 
@@ -127,7 +134,7 @@ class PostgresStore(SqlStore, PostgresSoon):
         carries: bool = True,
     ) -> None:
         super().__init__(keys)
-        self.dialect = PostgresDialect(self._common)
+        self.dialect = PostgresDialect(self._common, Blind(keys.held.blind) if keys else None)
         self.url = url
         self._idle: list[Connection] = []
         self._guard = threading.Lock()
@@ -145,12 +152,15 @@ class PostgresStore(SqlStore, PostgresSoon):
             raise Unavailable("The store is closed.")
         try:
             options = str(conninfo_to_dict(self.url).get("options") or "")
-            return psycopg.connect(
+            made = psycopg.connect(
                 self.url,
                 autocommit=True,
                 application_name="sokhoe",
                 options=" ".join([options, *(f"-c {one}" for one in PLANNER)]),
             )
+            if self.keys is not None:
+                made.adapters.register_loader("bytea", opening_with(self.keys))
+            return made
         except psycopg.OperationalError as error:
             raise Unavailable(
                 f"PostgreSQL does not answer: {str(error).strip()}",
@@ -268,17 +278,24 @@ class PostgresStore(SqlStore, PostgresSoon):
         _run(self._writer, _HEADS, tuple(list(column) for column in columns))
         if plan.versions:
             self._write_versions(plan)
-        self._copy("audit(seq, at, hash, body)", map(binary.line, rows.audit_rows(plan)))
+        lines = [(*row[:3], self._sealed(row[3])) for row in rows.audit_rows(plan)]
+        self._copy("audit(seq, at, hash, body)", map(binary.line, lines))
         self._copy("audit_of(h, seq)", map(binary.two, rows.audit_keys(plan)))
         gone, full = rows.keep_rows(plan)
         self._many("DELETE FROM keep WHERE kind=? AND key=?", gone)
-        self._many("INSERT INTO keep(kind, key, value) VALUES(?, ?, ?)", full)
+        sealed = [(kind, key, self._sealed(value)) for kind, key, value in full]
+        self._many("INSERT INTO keep(kind, key, value) VALUES(?, ?, ?)", sealed)
 
     def _write_versions(self, plan: Plan) -> None:
         links = _by_pk(plan.links)
         self._copy(
             "res(seq, txn, at, self, version, type, deleted, dict, id, content, own, body)",
-            (binary.version(one, _own(links.get(one.version.seq, ()))) for one in plan.versions),
+            (
+                binary.version(
+                    one, _own(links.get(one.version.seq, ())), self._sealed(one.packed.data)
+                )
+                for one in plan.versions
+            ),
         )
         self._many("INSERT INTO commits VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", plan.commits)
         self._many(
@@ -293,7 +310,9 @@ class PostgresStore(SqlStore, PostgresSoon):
         self._write_index(list(plan.indexed.items()), links)
 
     def _write_index(self, new: Indexed, links: Mapping[int, Sequence[Link]]) -> None:
-        codes = type_codes()
+        codes, blind = type_codes(), self.dialect.blind
+        if blind is not None:
+            new = [(pk, blind.rows(one)) for pk, one in new]
         current, dates = [], []
         for pk, one in new:
             span, rest = dated(one)
@@ -311,7 +330,10 @@ class PostgresStore(SqlStore, PostgresSoon):
         old = read("SELECT body, seq FROM res WHERE dict=0 AND deleted=0 LIMIT ?", (PACKED_AGAIN,))
         self._many(
             "UPDATE res SET dict=?, body=? WHERE seq=?",
-            [(*self._packed_again(body), seq) for body, seq in old],
+            [
+                (number, self._sealed(body), seq)
+                for number, body, seq in ((*self._packed_again(body), seq) for body, seq in old)
+            ],
         )
 
     def _empty_index(self) -> None:
@@ -334,6 +356,14 @@ class PostgresStore(SqlStore, PostgresSoon):
         for table in INDEX:
             _run(self._writer, f"DELETE FROM {table} WHERE pk=ANY(?::bigint[])", pks)
         self._index_again(indexed, links)
+
+    def _sealed(self, data: bytes) -> bytes:
+        return data if self.keys is None or not data else self.keys.seal(bytes(data))
+
+    @property
+    def _index_name(self) -> str:
+        blind = self.dialect.blind
+        return super()._index_name + (f" blind {blind.name}" if blind else "")
 
     def _run(self, text: str, args: tuple[Any, ...] = ()) -> None:
         _run(self._writer, text, args)
@@ -404,8 +434,13 @@ class PostgresStore(SqlStore, PostgresSoon):
             self._writer.cursor() as cursor,
             cursor.copy(f"COPY {table}({columns}) FROM STDIN") as copy,
         ):
+            secret = [f"{table}.{column}" in SEALED for column in columns.split(", ")]
             for row in rows:
-                copy.write_row(row)
+                copy.write_row(
+                    [self._sealed(x) if hide else x for x, hide in zip(row, secret, strict=True)]
+                    if any(secret)
+                    else row
+                )
 
     def tidy(self) -> None:
         """Statistics for the planner, which a bulk load leaves stale."""
@@ -426,6 +461,17 @@ class PostgresStore(SqlStore, PostgresSoon):
             idle, self._idle = self._idle, []
         for connection in [*idle, self._writer]:
             connection.close()
+
+
+def opening_with(keys: Keys) -> type[Loader]:
+    """Reads a bytea, and opens it if it is sealed: so no reader of rows need know."""
+
+    class Opened(Loader):
+        def load(self, data: Buffer) -> bytes:
+            raw = unhexlify(bytes(data)[2:])
+            return keys.open(raw) if is_sealed(raw) else raw
+
+    return Opened
 
 
 def fill(url: str, backup: str, keys: Keys | None = None) -> None:

@@ -25,7 +25,7 @@ def actual(read: Reader, expected: Sequence[Expected]) -> dict[int, Actual]:
         found[pk].order = (order, span)
         found[pk].links = {(key, int(key in own[pk])) for key in links or ()}
     for one in expected:
-        has, wanted = there.get(one.pk, set()), set(one.rows.keys)
+        has, wanted = there.get(one.pk, set()), set(one.standing.keys)
         found[one.pk].missing = wanted - has
         found[one.pk].extra = has - wanted
     for pk, param, low, high in of("p, lo, hi", "dte"):

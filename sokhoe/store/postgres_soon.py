@@ -24,10 +24,12 @@ from psycopg import OperationalError
 from sokhoe.errors import SokhoeError
 from sokhoe.fhir import search
 from sokhoe.store import bounds, soon
+from sokhoe.store.keying import Keys
 from sokhoe.store.pipe import Pipe, Row, TooSlow
 from sokhoe.store.planning import TYPE_CODES
 from sokhoe.store.searching import COLUMNS
 from sokhoe.store.shapes import Page, Version
+from sokhoe.store.sqlgen import Dialect
 
 log = logging.getLogger("sokhoe.store")
 
@@ -59,6 +61,8 @@ class PostgresSoon:
     _pipes: tuple[Pipe, Pipe] | None = None
     _opening = False
     _not_before = 0.0
+    keys: Keys | None
+    dialect: Dialect
 
     @property
     @abstractmethod
@@ -90,7 +94,7 @@ class PostgresSoon:
         return self._read_from(rows[0]) if rows else None
 
     async def search_soon(self, query: search.Query) -> Page | None:
-        asked = soon.cheap(query)
+        asked = soon.cheap(query, self.dialect.blind)
         pipe = self._pipe(1) if asked is not None and asked.led else None
         if asked is None or pipe is None:
             return None
@@ -117,7 +121,8 @@ class PostgresSoon:
         found = self._version(
             (
                 *(_int(seq), _int(number), _int(type), (id or b"").decode()),
-                *(_int(version), _int(at), _int(deleted), _int(dictionary), body),
+                *(_int(version), _int(at), _int(deleted), _int(dictionary)),
+                body if body is None or self.keys is None else self.keys.open(body),
             )
         )
         if found.deleted:

@@ -17,6 +17,7 @@ from typing import Any
 
 from sokhoe.fhir import search
 from sokhoe.store import bounds, including, ordering, resolving, walking
+from sokhoe.store.blinding import no_order
 from sokhoe.store.pieces import Sql, joined, sql
 from sokhoe.store.planning import TYPE_CODES
 from sokhoe.store.shapes import Page, Scope, Version
@@ -57,6 +58,10 @@ class Search:
 
     def page(self, query: search.Query) -> Page:
         place = ordering.read(query)
+        if self.dialect.blind is not None:
+            for sort in (query.sort, *query.then):
+                if sort.by == "text":
+                    raise no_order(sort.param)
         if self.asking.allows_none(query.type):
             return Page((), total=0 if query.total != "none" else None)
         late = walking.late(self, query, place.upto) if place else []

@@ -23,6 +23,7 @@ from functools import lru_cache
 
 from sokhoe.fhir import compartments, decode, search
 from sokhoe.store import ordering
+from sokhoe.store.blinding import Blind
 from sokhoe.store.shapes import Page, Version
 
 WALKED = 1_000  # so many index entries of the leading value are walked at most
@@ -45,7 +46,7 @@ class Cheap:
     led: bool
 
 
-def cheap(query: search.Query) -> Cheap | None:
+def cheap(query: search.Query, blind: Blind | None = None) -> Cheap | None:
     """The query in that shape, None if it has another."""
     sort = query.sort
     if query != search.Query(query.type, query.where, sort, count=query.count, text=query.text):
@@ -56,9 +57,9 @@ def cheap(query: search.Query) -> Cheap | None:
     for one in query.where:
         if not isinstance(one, search.Keys) or one.param in keys or len(one.keys) != 1:
             return None
-        if one != search.Keys(one.param, one.keys):
+        if one.negated or (blind and one.personal == "some"):
             return None
-        keys[one.param] = one.keys[0]
+        keys[one.param] = (blind.hashes(one.keys, one.personal) if blind else one.keys)[0]
     if not keys or query.count < 1:
         return None
     lead = next((name for name in _LEADS if name in keys), next(iter(keys)))

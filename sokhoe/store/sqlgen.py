@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol, TypeGuard
 
 from sokhoe.fhir import search
+from sokhoe.store.blinding import Blind, no_middle
 from sokhoe.store.comparing import (
     date_ranges,
     date_test,
@@ -62,6 +63,9 @@ class Dialect(Protocol):
 
     def one_of(self, column: str, values: Sequence[int]) -> Sql:
         """column IN (values), for any number of values."""
+
+    # what hides identifiers and texts in the index; None: nothing does
+    blind: Blind | None
 
     # (pk, hash of a patient) of the versions between two numbers, in their order
     owners: ClassVar[str]
@@ -186,9 +190,14 @@ class Asking:
         tests = [self.holds(type, one, a) for one in where]
         return sql("({})", joined(" AND ", tests)) if tests else TRUE
 
+    def hashes(self, condition: search.Keys) -> Sequence[int]:
+        """What stands in the index for the hashes of a condition."""
+        blind = self.dialect.blind
+        return blind.hashes(condition.keys, condition.personal) if blind else condition.keys
+
     def has_key(self, condition: search.Keys, a: str) -> Sql:
         x = self.name()
-        test = self.dialect.one_of(f"{x}.h", condition.keys)
+        test = self.dialect.one_of(f"{x}.h", self.hashes(condition))
         word = "NOT EXISTS" if condition.negated else "EXISTS"
         return sql(
             f"{word}(SELECT 1 FROM eq {x} WHERE {{}} AND {x}.d={a}.d AND {x}.pk={a}.pk)", test
@@ -231,7 +240,7 @@ class Asking:
                 tests = either(date_test(test, x) for test in condition.tests)
                 return sql("{} AND {}", of_param("date", condition.key, x), tests)
             case search.Texts():
-                tests = either(self._text(text, condition.contains, x) for text in condition.texts)
+                tests = either(self._text(text, condition, x) for text in condition.texts)
                 return sql(f"{x}.p={{}} AND {{}}", condition.key, tests)
             case search.Numbers():
                 return either(
@@ -239,8 +248,12 @@ class Asking:
                     for test in condition.tests
                 )
 
-    def _text(self, text: str, contains: bool, x: str) -> Sql:
-        if contains:
+    def _text(self, text: str, condition: search.Texts, x: str) -> Sql:
+        if (blind := self.dialect.blind) is not None:
+            if condition.contains:
+                raise no_middle(condition.param)
+            text = blind.text(condition.key, text)
+        if condition.contains:
             return sql(self.dialect.contains(f"{x}.v").replace("?", "{}"), text)
         return sql(f"({x}.v>={{}} AND {x}.v<{{}})", text, text + "\U0010ffff")
 
@@ -361,7 +374,7 @@ class Asking:
         """A condition as tests on a row of its table, each a narrow range of the table's key."""
         match leaf:
             case search.Keys():
-                tests = [self.dialect.one_of(f"{x}.h", leaf.keys)]
+                tests = [self.dialect.one_of(f"{x}.h", self.hashes(leaf))]
             case search.Dates():
                 tests = [one for test in leaf.tests for one in date_ranges(leaf.key, test, x)]
             case search.Texts() if not leaf.contains:

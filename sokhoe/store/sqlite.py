@@ -19,6 +19,7 @@ import apsw
 
 from sokhoe.errors import Busy, Unavailable
 from sokhoe.store import opening, planning, rows, schema, sqlite_index, upgrading
+from sokhoe.store.blinding import Blind
 from sokhoe.store.copying import Fill, copy
 from sokhoe.store.indexing import Link
 from sokhoe.store.keying import Keys
@@ -48,6 +49,7 @@ INLINE = 200  # so many values stand in the statement itself, more in a JSON lis
 
 
 class SqliteDialect:
+    blind: Blind | None = None  # the whole file is encrypted where anything is
     owners: ClassVar = "SELECT pk, t FROM link WHERE pk>? AND pk<=? AND own=1 ORDER BY pk"
 
     def xor(self, constant: int, column: str) -> str:

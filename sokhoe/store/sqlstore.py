@@ -318,7 +318,7 @@ class SqlStore(Straying, Reading):
         known: dict[str, str] = dict(read("SELECT key, value FROM node", ()))
         if not known:
             known = {"node": uuid.uuid4().hex, "epoch": uuid.uuid4().hex}
-            known["index"] = search.fingerprint()
+            known["index"] = self._index_name
             for key, value in known.items():
                 self._run("INSERT INTO node(key, value) VALUES(?, ?)", (key, value))
             for kind in ("commit", "version", "audit"):
@@ -332,8 +332,17 @@ class SqlStore(Straying, Reading):
         )
         self.node, self.epoch = known["node"], known["epoch"]
         self.packer.current = _newest(read)
-        if known.get("index") != search.fingerprint():
+        if known.get("index") != self._index_name:
             self._fill_index(read)
+
+    @property
+    def _index_name(self) -> str:
+        """Under which rules the index is made."""
+        return search.fingerprint()
+
+    def _sealed(self, data: bytes) -> bytes:
+        """What may be personal, as it is to lie in the database."""
+        return data
 
     def _fill_index(self, read: Reader) -> None:
         """The index was made under other rules, or not at all: make it from the bodies."""
@@ -355,7 +364,7 @@ class SqlStore(Straying, Reading):
         if known.edition:
             self._run("UPDATE head SET seq=seq+1 WHERE kind='index'")
         self._run("DELETE FROM node WHERE key='index'")
-        self._run("INSERT INTO node(key, value) VALUES('index', ?)", (search.fingerprint(),))
+        self._run("INSERT INTO node(key, value) VALUES('index', ?)", (self._index_name,))
 
     def renew_epoch(self) -> str:
         """After a restore: whoever has read commits of this node beyond the backup must notice."""
@@ -378,7 +387,7 @@ class SqlStore(Straying, Reading):
             if not (first and number):
                 number += 1
                 made = bodies.trained(self._samples(read))
-                self._run("INSERT INTO dicts(id, data) VALUES(?, ?)", (number, made))
+                self._run("INSERT INTO dicts(id, data) VALUES(?, ?)", (number, self._sealed(made)))
         self.packer.current = number
         if number == 1:
             with self._transaction(durable=True) as read:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from sokhoe.fhir import compartments, parse_query
-from sokhoe.store import Delete, Put, Store, open_store, soon
+from sokhoe.store import Delete, Keys, Put, Store, open_store, soon
 from sokhoe.store.postgres import PostgresStore
 from tests.contracts.conftest import a_patient, an_observation
 from tests.contracts.test_store import an_entry
@@ -23,8 +23,8 @@ TYPES = ("Patient", "Observation", "Condition", "Encounter", "Organization", "Do
 
 
 @pytest.fixture
-def store(url: str, tmp_path: Path) -> Iterator[Store]:
-    store = open_store(url, tmp_path / "audit")
+def store(url: str, keys: Keys | None, tmp_path: Path) -> Iterator[Store]:
+    store = open_store(url, tmp_path / "audit", keys=keys)
     store.record(an_entry())  # the journal is open, so the event loop may be asked
     yield store
     store.close()

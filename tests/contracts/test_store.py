@@ -20,6 +20,7 @@ from sokhoe.store import (
     Delete,
     Entry,
     Keep,
+    Keys,
     Put,
     Still,
     Store,
@@ -459,8 +460,8 @@ def test_a_follower_sleeps_until_there_is_news(store: Store) -> None:
     assert time.monotonic() - started < 5
 
 
-def test_a_commit_of_another_process_is_news_too(url: str, store: Store) -> None:
-    other = open_store(url)
+def test_a_commit_of_another_process_is_news_too(url: str, keys: Keys | None, store: Store) -> None:
+    other = open_store(url, keys=keys)
     heads: list[int] = []
     follower = threading.Thread(target=lambda: heads.append(store.wait(0, 10)))
     follower.start()
@@ -473,8 +474,8 @@ def test_a_commit_of_another_process_is_news_too(url: str, store: Store) -> None
     other.close()
 
 
-def test_two_processes_take_turns_to_write(url: str, store: Store) -> None:
-    other = open_store(url)
+def test_two_processes_take_turns_to_write(url: str, keys: Keys | None, store: Store) -> None:
+    other = open_store(url, keys=keys)
 
     def work(number: int) -> None:
         writer = (store, other)[number % 2]
@@ -725,13 +726,13 @@ def test_a_store_is_the_same_after_it_was_closed(url: str) -> None:
     again.close()
 
 
-def test_a_backup_is_a_whole_store(url: str, store: Store, tmp_path: Path) -> None:
+def test_a_backup_is_a_whole_store(keys: Keys | None, store: Store, tmp_path: Path) -> None:
     store.commit([Put(a_patient("1", "Trần Đức"))], author="me", entry=an_entry())
     store.commit([Put(an_observation("1"))], author="me", keeps=[Keep("a", "b", 1)])
     path = tmp_path / "copy.db"
     store.backup(str(path))
     store.commit([Put(a_patient("2"))], author="me")
-    copy = open_store(f"sqlite:///{path}")
+    copy = open_store(f"sqlite:///{path}", keys=keys)
     assert (copy.node, copy.head(), copy.kept("a", "b")) == (store.node, 2, 1)
     assert copy.commits(0) == store.commits(0)[:2]
     assert copy.entries() == store.entries()

@@ -68,7 +68,7 @@ def test_a_version(
     made = Version(number, number, "Patient", id, 7, number, gone, b"")
     new = NewVersion(made, number, body[:16], Packed(3, body), None)
     wanted = (number, number, number, number, 7, 103, gone, 3, id, body[:16], own or None, body)
-    assert back(base, "res", binary.version(new, own)) == wanted
+    assert back(base, "res", binary.version(new, own, body)) == wanted
 
 
 @often

@@ -39,7 +39,7 @@ def test_what_is_sealed_is_opened_and_nothing_else(tmp_path: Path, opener: bytes
     assert found.open(b'{"plain":1}') == b'{"plain":1}'
     for at in range(len(sealed)):
         changed = sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]
-        if at:
+        if at >= 4:
             with pytest.raises(Unavailable):
                 found.open(changed)
 
@@ -117,7 +117,7 @@ def test_running_servers_notice_a_new_data_key(tmp_path: Path, opener: bytes) ->
     ring.save(tmp_path / "data", ring.existing(tmp_path / "data").grown("data", [opener]))
     first.refresh()
     new = first.seal(b"after")
-    assert (first.held.current, new[:3]) == (2, b"\xe1\x00\x02")
+    assert (first.held.current, new[:6]) == (2, b"\xe1sk1\x00\x02")
     assert second.open(new) == b"after"  # looks at the ring because it does not know key 2
     assert second.open(old) == b"before"
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import islice, product
+from typing import Literal
 
 from sokhoe.errors import Invalid, NotFound, SokhoeError, Unavailable, Unsupported
 from sokhoe.fhir.search import composites, values
@@ -52,6 +53,7 @@ _MODIFIERS = {
     "quantity": ":missing",
     "uri": ":above, :below, :missing",
 }
+_SECRET = (":Identifier", ":ContactPoint")
 Where = tuple[Condition, ...]
 
 
@@ -333,20 +335,23 @@ def simple(type: str, param: SearchParameter, modifier: str, parts: Sequence[str
     match param.type, modifier:
         case "token", "" | "not":
             keys = _all(values.token(type, param, part) for part in parts)
-            return (Keys(param.code, keys, modifier == "not"),)
+            return (Keys(param.code, keys, modifier == "not", _secrecy(param)),)
         case "token", "of-type" if _has_identifiers(param):
-            return (Keys(param.code, _all(values.of_type(type, param, part) for part in parts)),)
+            keys = _all(values.of_type(type, param, part) for part in parts)
+            return (Keys(param.code, keys, personal="all"),)
         case "token", "text" if param.code != "_id":
             wanted = tuple((values.folded(param, part),) for part in parts)
             return (Scan(f"{param.code}:text", "text", param.paths, wanted),)
         case "reference", "identifier":
-            return (Keys(param.code, _all(values.identifier(type, param, part) for part in parts)),)
+            keys = _all(values.identifier(type, param, part) for part in parts)
+            return (Keys(param.code, keys, personal="all"),)
         case "reference", _ if not modifier or modifier in param.target:
             only = modifier or None
             found = _all(values.reference(type, param, only, part) for part in parts)
             return (Keys(param.code, found),)
         case ("uri", "") | ("string", "exact"):
-            return (Keys(param.code, _all(values.plain(type, param, part) for part in parts)),)
+            keys = _all(values.plain(type, param, part) for part in parts)
+            return (Keys(param.code, keys, personal="all" if modifier else ""),)
         case "uri", "above":
             return (Keys(param.code, _all(values.above(type, param, part) for part in parts)),)
         case "uri", "below" if param.code.startswith("_"):
@@ -376,6 +381,13 @@ def _has_identifiers(param: SearchParameter) -> bool:
     return "Identifier" in param.ends or any(":Identifier" in path for path in param.paths)
 
 
+def _secrecy(param: SearchParameter) -> Literal["", "all", "some"]:
+    """Whether a token parameter's values are identifiers or contacts."""
+    ends = [f":{one}" for one in param.ends]
+    secret = [any(kind in path for kind in _SECRET) for path in ends or param.paths]
+    return "all" if secret and all(secret) else "some" if any(secret) else ""
+
+
 def _quantities(type: str, param: SearchParameter, parts: Sequence[str]) -> Where:
     """What names a unit without a system is found by its number, then looked up."""
     options: list[Where] = []
@@ -403,7 +415,11 @@ def _anywhere(type: str, code: str, parts: Sequence[str]) -> Where:
     if code == "_content":
         return (Scan(code, "content", (), tuple(wanted)),)
     return any_of(
-        code, [tuple(Keys(code, (key(f"{type}|_text|{word}"),)) for word in one) for one in wanted]
+        code,
+        [
+            tuple(Keys(code, (key(f"{type}|_text|{word}"),), personal="all") for word in one)
+            for one in wanted
+        ],
     )
 
 

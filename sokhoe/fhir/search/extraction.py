@@ -31,7 +31,8 @@ class IndexRows:
     hashes for equality; `shape` the type and the bits of the parameters that have a value (one of
     `keys` stands for it, see `shape_key`); `dates` (param | class of length, from, to) in
     microseconds; `texts` (param, folded); `numbers` (param, value); `links` hashes of all local
-    references; `patients` the `Patient/x` in whose compartments it lies.
+    references; `patients` the `Patient/x` in whose compartments it lies; `personal` those of `keys`
+    that are hashes of identifiers, contacts and words (a store may have to hide what they were).
     """
 
     self_key: int
@@ -43,6 +44,7 @@ class IndexRows:
     links: tuple[int, ...]
     patients: tuple[str, ...]
     shape: tuple[str, int]
+    personal: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +82,20 @@ def extract(
     rows.keys.add(known.id ^ self_key)
     rows.keys.add(shape_key(type, rows.seen))
     if text := resource.get("text"):
-        rows.keys.update(cached(f"{type}|_text|{word}") for word in narrative_words(text))
+        rows.personal.update(cached(f"{type}|_text|{word}") for word in narrative_words(text))
     if type == "Patient":
         rows.patients.add(f"Patient/{id}")
     return IndexRows(
         self_key,
         _order(known.main, rows.dates),
-        tuple(sorted(rows.keys)),
+        tuple(sorted(rows.keys | rows.personal)),
         tuple(sorted(set(rows.dates))),
         tuple(settled(rows)),
         tuple(sorted(rows.numbers)),
         tuple(sorted(rows.links)),
         tuple(sorted(rows.patients)),
         (type, rows.seen),
+        tuple(rows.personal),
     )
 
 

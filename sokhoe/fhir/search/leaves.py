@@ -31,6 +31,7 @@ class Rows:
     """Index rows while they are gathered."""
 
     keys: set[int] = field(default_factory=set)
+    personal: set[int] = field(default_factory=set)  # of `keys`: those of personal values
     dates: list[tuple[int, int, int]] = field(default_factory=list)
     texts: dict[int, set[str]] = field(default_factory=dict)
     sorts: dict[int, set[str]] = field(default_factory=dict)
@@ -84,15 +85,16 @@ def concept(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
 
 
 def identifier(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
-    rows.keys.update(token_keys(prefixes, value.get("system", ""), value.get("value", "")))
+    found = set(token_keys(prefixes, value.get("system", ""), value.get("value", "")))
     if kind := value.get("type"):
         for one in kind.get("coding", ()):
             text = f"{one.get('system', '')}|{one.get('code', '')}|{value.get('value', '')}"
-            rows.keys.update(key(f"{prefix[:-1]}:of-type|{text}") for prefix in prefixes)
+            found.update(key(f"{prefix[:-1]}:of-type|{text}") for prefix in prefixes)
+    rows.personal |= found
 
 
 def contact(rows: Rows, prefixes: Prefixes, value: dict[str, Any]) -> None:
-    rows.keys.update(token_keys(prefixes, value.get("system", ""), value.get("value", "")))
+    rows.personal.update(token_keys(prefixes, value.get("system", ""), value.get("value", "")))
 
 
 def reference(
@@ -114,7 +116,7 @@ def reference(
     if known := value.get("identifier"):
         prefixes = tuple(f"{prefix[:-1]}:identifier|" for prefix, _, _, _ in params)
         system, code = known.get("system", ""), known.get("value", "")
-        rows.keys.update(token_keys(prefixes, system, code))
+        rows.personal.update(token_keys(prefixes, system, code))
 
 
 def typed(rows: Rows, bits: tuple[tuple[str, int], ...], value: Any) -> None:
@@ -205,7 +207,7 @@ def text(rows: Rows, params: tuple[tuple[str, int, int], ...], *values: str) -> 
     for prefix, param, sort in params:
         found = rows.texts.setdefault(param, set())
         for value in values:
-            rows.keys.add(key(prefix + value))
+            rows.personal.add(key(prefix + value))
             found.update(beginnings(fold(value)))
         if values:
             rows.sorts.setdefault(sort, set()).add(fold(values[0])[:64])

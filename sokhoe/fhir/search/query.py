@@ -52,9 +52,13 @@ class NumberTest:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
+    """`personal`: whether these are hashes of identifiers, contacts or words, all of them or, where
+    a parameter has values of both kinds, some (`IndexRows.personal`)."""
+
     param: str
     keys: tuple[int, ...]
     negated: bool = False
+    personal: Literal["", "all", "some"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def _together(base: Base, where: tuple[Condition, ...], resource: dict[str, Any]
     for element in values_at(resource, base.path.split(".")):
         for component, condition in zip(base.components, where, strict=True):
             rows = component_rows(component, resource if component.whole else element, resource)
-            if not holds(condition, rows.keys, rows.dates, (), rows.numbers):
+            if not holds(condition, rows.keys | rows.personal, rows.dates, (), rows.numbers):
                 break
         else:
             return True
