@@ -35,6 +35,8 @@ MOST_REDIRECTS, MOST_SCOPES, MOST_KEYS = 10, 200, 10
 WORDS = frozenset(
     {"openid", "fhirUser", "launch", "launch/patient", "offline_access", "online_access"}
 )
+# A server that keeps data of its own may ask what the tokens of others are (RFC 7662).
+INTROSPECTION = "introspection"
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -253,14 +255,16 @@ def check(client: Client) -> None:
 
 
 def _check_scopes(client: Client) -> None:
-    bad = [one for one in client.scopes if one not in WORDS and scope_deeds(one) is None]
+    words = WORDS | {INTROSPECTION}
+    bad = [one for one in client.scopes if one not in words and scope_deeds(one) is None]
     if bad or len(client.scopes) > MOST_SCOPES:
         raise Invalid(
             f"Not a scope this server can grant: {' '.join(bad)[:200]}",
             slug="scope-unknown",
             location="scope",
         )
-    if client.kind is Kind.PUBLIC and client.system_scopes:
+    alone = (*client.system_scopes, *({INTROSPECTION} & set(client.scopes)))
+    if client.kind is Kind.PUBLIC and alone:
         raise Invalid(
             "An app without a secret cannot act alone: no system/ scopes.",
             slug="scope-unknown",

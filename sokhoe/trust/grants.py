@@ -28,7 +28,7 @@ from sokhoe.errors import Conflict, Forbidden, Invalid
 from sokhoe.settings import Settings
 from sokhoe.store import Keep, Store
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Role
-from sokhoe.trust.clients import Client, Clients, covered
+from sokhoe.trust.clients import WORDS, Client, Clients, covered
 from sokhoe.trust.passwords import digest, draw
 from sokhoe.trust.permits import scope_within
 from sokhoe.trust.tokens import GRANT, SECOND, Token, Tokens, actor_of, kept
@@ -297,7 +297,7 @@ def within(actor: Actor, rights: tuple[str, ...], scopes: tuple[str, ...]) -> tu
     found: list[str] = []
     for one in dict.fromkeys(scopes):
         if "/" not in one or one == "launch/patient":
-            if one in rights:
+            if one in WORDS and one in rights:
                 found.append(one)
         elif covered(one, rights):
             own = scope_within(actor, purpose, one)

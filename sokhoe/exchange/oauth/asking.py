@@ -6,13 +6,14 @@ from __future__ import annotations
 import binascii
 import logging
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from sokhoe.errors import Busy, Invalid, SignIn, SokhoeError
 from sokhoe.trust import ASSERTION_TYPE, Proof
@@ -21,6 +22,8 @@ from sokhoe.web import Site, address_of, read_body
 log = logging.getLogger("sokhoe.exchange")
 HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 MOST_BODY = 32_768
+# All of them come to the handler, so that the wrong ones are refused in words too.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # Errors of the RFCs (6749 §5.2, 7009, 8707) go out by their own name; all others by one of these.
 _KNOWN = frozenset(
     {
@@ -61,12 +64,14 @@ def bad(text: str) -> Invalid:
     return Invalid(text, slug="invalid_request")
 
 
-def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(path: str, handler: Handler) -> Route:
     """An address for software: reads the form, runs the handler in a thread, answers JSON."""
 
     async def answer(request: Request) -> Response:
         site: Site = request.app.state.site
         try:
+            if request.method != "POST":
+                raise Invalid("Send a form by POST.", slug="invalid_request", status=405)
             form = await _form(request)
             asked = Asked(site, form, proof_of(request, form, site), address_of(request))
             return JSONResponse(await run_in_threadpool(handler, asked), headers=HEADERS)
@@ -76,7 +81,7 @@ def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             log.exception("%s failed", request.url.path)
             return refusal(SokhoeError("Something went wrong on our side.", slug="server_error"))
 
-    return answer
+    return Route(path, answer, methods=METHODS)
 
 
 def refusal(error: SokhoeError) -> Response:
@@ -84,6 +89,8 @@ def refusal(error: SokhoeError) -> Response:
     headers = dict(HEADERS)
     status = error.status
     name = error.slug if error.slug in _KNOWN else "invalid_request"
+    if status == 405:
+        headers["Allow"] = "POST"
     if isinstance(error, SignIn):
         name, status = "invalid_client", 401
         headers["WWW-Authenticate"] = "Basic"

@@ -9,11 +9,9 @@ from starlette.routing import Route
 
 from sokhoe.errors import Unsupported
 from sokhoe.exchange.oauth.asking import Asked, Handler, endpoint
-from sokhoe.trust import Actor, Role, Token
+from sokhoe.trust import INTROSPECTION, Actor, Role, Token
 
 SECOND = 1_000_000
-# A registered server with this right may ask about the tokens of others.
-INTROSPECTION = "introspection"
 
 
 def credentials(asked: Asked) -> dict[str, Any]:
@@ -141,7 +139,7 @@ def _described(asked: Asked, actor: Actor, owner: str, until: int) -> dict[str, 
 
 def routes() -> list[Route]:
     return [
-        Route("/oauth/token", endpoint(token), methods=["POST"]),
-        Route("/oauth/revoke", endpoint(revoke), methods=["POST"]),
-        Route("/oauth/introspect", endpoint(introspect), methods=["POST"]),
+        endpoint("/oauth/token", token),
+        endpoint("/oauth/revoke", revoke),
+        endpoint("/oauth/introspect", introspect),
     ]

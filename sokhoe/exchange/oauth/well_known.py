@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sokhoe.errors import Unsupported
+from sokhoe.exchange.oauth.asking import METHODS
 from sokhoe.trust import ASSERTION_ALGORITHMS, WORDS
 from sokhoe.web import Site
 
@@ -35,7 +37,7 @@ CAPABILITIES = (
     "permission-v1",
     "permission-v2",
 )
-METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+PROOFS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 # A program in a browser of another origin may read what is public anyway.
 _PUBLIC = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
 
@@ -50,7 +52,7 @@ def smart(base: str) -> dict[str, Any]:
         "revocation_endpoint": f"{base}/oauth/revoke",
         "introspection_endpoint": f"{base}/oauth/introspect",
         "management_endpoint": f"{base}/apps/mine",
-        "token_endpoint_auth_methods_supported": list(METHODS),
+        "token_endpoint_auth_methods_supported": list(PROOFS),
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
         "response_types_supported": ["code"],
@@ -65,7 +67,7 @@ def openid(base: str) -> dict[str, Any]:
     """OpenID Connect Discovery 1.0 §3."""
     return {
         **{name: value for name, value in smart(base).items() if name != "capabilities"},
-        "token_endpoint_auth_methods_supported": [*METHODS, "none"],
+        "token_endpoint_auth_methods_supported": [*PROOFS, "none"],
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "nonce", "fhirUser"],
@@ -74,6 +76,9 @@ def openid(base: str) -> dict[str, Any]:
 
 
 async def smart_configuration(request: Request) -> Response:
+    if request.method not in {"GET", "HEAD"}:  # below /fhir all refusals are OperationOutcomes
+        error = Unsupported("This document can only be read.", slug="method", status=405)
+        return JSONResponse(error.outcome(), status_code=405, headers={"Allow": "GET, HEAD"})
     return JSONResponse(smart(_site(request).settings.url), headers=_PUBLIC)
 
 
@@ -93,7 +98,7 @@ def _site(request: Request) -> Site:
 
 def routes() -> list[Route]:
     return [
-        Route(SMART, smart_configuration),
+        Route(SMART, smart_configuration, methods=METHODS),
         Route(OPENID, openid_configuration),
         Route("/oauth/jwks", jwks),
     ]
