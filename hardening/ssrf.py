@@ -10,6 +10,7 @@ in records, which nobody may follow.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import shutil
 import socket
 import tempfile
@@ -33,6 +34,7 @@ from tests.testland import Pack
 from tests.trust.vendor import an_ec_key, claims, signed
 from tests.worlds import Hub
 
+LOG = logging.getLogger("sokhoe.exchange")  # it says of each Subscription why it is off
 PUBLIC = "93.184.216.34"  # what our resolver says of names that are public
 # Inside, but not this machine: no trap can lie there, the guard must refuse by itself.
 INSIDE = (
@@ -416,7 +418,7 @@ def run(n: int = 1_000, seed: int = 20261123) -> Outcome:
     rng = Random(seed)
     trap = Trap()
     try:
-        with no_way_out():
+        with no_way_out(), mock.patch.object(LOG, "disabled", True):
             with a_hub(trap) as hub:
                 tries = _tries(trap, n, rng)
                 for number, (field, url) in enumerate(tries):

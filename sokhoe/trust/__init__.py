@@ -31,7 +31,7 @@ from sokhoe.trust.agreements import CLASSES, Agreement, Agreements
 from sokhoe.trust.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from sokhoe.trust.assertions import TYPE as ASSERTION_TYPE
 from sokhoe.trust.auditlog import AuditLog, Sealer
-from sokhoe.trust.clients import INTROSPECTION, WORDS, Client, Clients, Kind, Proof
+from sokhoe.trust.clients import INTROSPECTION, WORDS, Client, Clients, Kind, Proof, listed_scopes
 from sokhoe.trust.devices import Here
 from sokhoe.trust.entrance import Half, check_recent
 from sokhoe.trust.exporting import Bounds
@@ -124,6 +124,7 @@ __all__ = [
     "draw",
     "is_challenge",
     "keys",
+    "listed_scopes",
     "longest",
     "mark",
     "may_grant",

@@ -316,6 +316,12 @@ def check_redirect(url: str, kind: Kind) -> None:
         raise wrong
 
 
+def listed_scopes(text: str) -> tuple[str, ...]:
+    """The scopes of a request, each once: separated by spaces (RFC 6749 §3.3), not by whatever
+    else looks like one."""
+    return tuple(dict.fromkeys(one for one in text.split(" ") if one))
+
+
 def covered(asked: str, granted: Sequence[str]) -> bool:
     """Is all that a scope asks for within one that was granted? `system/Observation.r` is within
     `system/*.rs`; a word (`openid`) and a scope with a ?query only within themselves."""

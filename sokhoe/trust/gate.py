@@ -24,7 +24,7 @@ from sokhoe.trust import assertions, outside
 from sokhoe.trust.accounts import CLOSED, IDLE, Accounts
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.agreements import Agreements
-from sokhoe.trust.clients import Client, Clients, Kind, Proof, covered
+from sokhoe.trust.clients import Client, Clients, Kind, Proof, covered, listed_scopes
 from sokhoe.trust.devices import Devices
 from sokhoe.trust.entrance import Entrance
 from sokhoe.trust.factors import Factors
@@ -271,7 +271,7 @@ class Gate:
         if client.agreement:
             self.agreements.standing(client.agreement)
         rights = tuple(one for one in self.clients.rights(client) if one.startswith("system/"))
-        asked = tuple(dict.fromkeys(scope.split())) or rights
+        asked = listed_scopes(scope) or rights
         if client.agreement:  # system/*.rs means all that is agreed
             wide = [one for one in asked if covered(one, client.system_scopes) and "/*." in one]
             asked = tuple(one for one in asked if one not in wide)
@@ -302,7 +302,7 @@ class Gate:
         try:
             return self.clients.prove(proof)
         except SignIn:
-            self._note(proof.client_id, "token refused", address, outcome="4")
+            self._note(proof.client_id or "a signed word", "token refused", address, outcome="4")
             raise
 
     def password_token(

@@ -28,7 +28,7 @@ from sokhoe.errors import Conflict, Forbidden, Invalid
 from sokhoe.settings import Settings
 from sokhoe.store import Keep, Store
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Role
-from sokhoe.trust.clients import WORDS, Client, Clients, covered
+from sokhoe.trust.clients import WORDS, Client, Clients, covered, listed_scopes
 from sokhoe.trust.passwords import digest, draw
 from sokhoe.trust.permits import scope_within
 from sokhoe.trust.tokens import GRANT, SECOND, Token, Tokens, actor_of, kept
@@ -185,7 +185,7 @@ class Grants:
         if actor is None:
             self.end(grant.id)
             raise stale("Who gave this right is not signed in any more.")
-        asked = tuple(dict.fromkeys(scope.split())) or actor.scopes
+        asked = listed_scopes(scope) or actor.scopes
         if any(one not in actor.scopes for one in asked):
             raise Forbidden("More than was granted.", slug="invalid_scope", status=400)
         spent = Keep(REFRESH, digest(token), {**value, "spent": True}, expected=value)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from sokhoe.trust import ASSERTION_TYPE, Client, Kind
+from sokhoe.errors import Busy
+from sokhoe.trust import ASSERTION_TYPE, Agreement, Client, Kind, Purpose
+from tests.exchange.launching import App, an_app, staff
 from tests.testland import Pack
 from tests.trust.vendor import an_ec_key, claims, public, signed
 from tests.worlds import Hub
@@ -97,3 +99,31 @@ def test_the_server_says_where_tokens_are_got(hub: Hub, program: TestClient) -> 
     assert codes == ["SMART-on-FHIR", "OAuth"]
     uris = {one["url"]: one["valueUri"] for one in security["extension"][0]["extension"]}
     assert uris["token"] == told["token_endpoint"]
+
+
+def test_what_works_once_works_once_on_both_databases(both: Hub) -> None:
+    both.gate.clients.add(
+        Client("lab", "Labor", Kind.KEY, ("system/*.rs",), jwks=public(an_ec_key()))
+    )
+    program = both.client()
+    word = {
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": signed(claims("lab"), an_ec_key()),
+    }
+    assert [ask(program, **word).status_code for _ in range(2)] == [200, 401]
+    an_app(both)
+    app = App(both, staff(both))
+    code = app.code("offline_access user/Observation.rs")["code"]
+    made = app.redeem(code).json()
+    again = app.refresh(made["refresh_token"]).json()
+    assert app.get(again["access_token"], "/fhir/Observation").status_code == 200
+    assert error(app.refresh(made["refresh_token"])) == "invalid_grant"
+    assert app.get(again["access_token"], "/fhir/Observation").status_code == 401
+    assert error(app.redeem(code)) == "invalid_grant"
+    words = ("results",)
+    both.gate.agreements.add(
+        Agreement("a", "A", "", Purpose.TREAT, words, "2000-01-01", "2999-01-01", quota=2)
+    )
+    assert [both.gate.agreements.spend("a") for _ in range(2)] == [True, True]
+    with pytest.raises(Busy):
+        both.gate.agreements.spend("a")

@@ -307,11 +307,9 @@ def test_a_client_asks_about_its_own_tokens_and_ends_them(hub: Hub, app: App) ->
     assert app.get(made["access_token"], "/fhir/Observation").status_code == 401
 
 
-def test_an_end_binds_in_another_process_within_a_second(
-    hub: Hub, app: App, tmp_path: Path
-) -> None:
+def test_an_end_binds_in_another_process_within_a_second(hub: Hub, app: App) -> None:
     made = app.tokens("offline_access user/Observation.rs")
-    other = open_store(f"sqlite:///{tmp_path / 'hub' / 'sokhoe.db'}")
+    other = open_store(hub.settings.database_url)
     try:
         gate = Gate(other, hub.settings)
         gate.bearer(made["access_token"])

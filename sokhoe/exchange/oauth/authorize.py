@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from sokhoe.errors import Forbidden, Invalid, SignIn
 from sokhoe.exchange.oauth.words import all_said
-from sokhoe.trust import WORDS, Client, Role, Wish, is_challenge, may_grant, within
+from sokhoe.trust import WORDS, Client, Role, Wish, is_challenge, listed_scopes, may_grant, within
 from sokhoe.web import HEADERS, Ask, page
 
 PATH = "/oauth/authorize"
@@ -118,7 +118,7 @@ def _question(ask: Ask, bare: Question) -> Question:
         raise Refused("invalid_request", f"aud must be {base}.")
     if len(params.get("nonce", "")) > MOST_STATE:
         raise Refused("invalid_request", "nonce is too long.")
-    scopes = tuple(dict.fromkeys(params.get("scope", "").split()))
+    scopes = listed_scopes(params.get("scope", ""))
     if not scopes or len(scopes) > 100:
         raise Refused("invalid_scope", "Ask for at least one scope.")
     return Question(
