@@ -7,7 +7,7 @@ I never know the Health Book or the warehouse, nor anything that is true in one 
 from starlette.routing import Route
 
 from sokhoe.clinic.drafts import Drafts
-from sokhoe.clinic.pages import people, today, visit
+from sokhoe.clinic.pages import people, signing, today, visit
 from sokhoe.clinic.seams import Catalogue, Drug, NoCatalogue, Term, catalogue_of
 from sokhoe.trust import STAFF
 from sokhoe.web import NavItem, Site, page
@@ -29,6 +29,7 @@ def routes(site: Site) -> list[Route]:
     """The pages of staff work."""
     return [
         page("/today", today.today, roles=STAFF),
+        page("/today/sign", signing.sign_day, methods=_BOTH, roles=STAFF),
         page("/people", people.people, roles=STAFF),
         page("/people/new", people.new, methods=_BOTH, roles=STAFF),
         page("/people/{id}", people.person, roles=STAFF),

@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "clients": "show the software that may ask for tokens; add some, end its access",
     "subscriptions": "show who is told of changes, and send again what was refused",
     "accounts": "list who may sign in; add, close, open, reset an account",
+    "signatures": "what waits for its time stamp; check a signature; seal the audit; legal hold",
     "doctor": "look for what is wrong with this installation, and how to put it right",
     "jobs": "show exports, imports and later answers; end one",
     "reindex": "compare the search index with the records, and put it right",

@@ -15,6 +15,7 @@ from sokhoe.trust.keeping import Retention
 if TYPE_CHECKING:
     from sokhoe.trust.signatures.desk import Desk as Desk
     from sokhoe.trust.signatures.seam import Device as Device
+    from sokhoe.trust.signatures.seam import Verdict as Verdict
 
 PAUSE = 60.0  # seconds after a service did not answer
 OFTEN = 2.0  # seconds between two looks
@@ -32,6 +33,18 @@ def open_device(settings: Settings) -> Device:
     from sokhoe.trust.signatures.devices import device_of
 
     return device_of(settings)
+
+
+def check_file(data: bytes, settings: Settings, *, inside: str = "") -> Verdict:
+    """How the signature in a PDF or an XML file stands; asks authorities where it must."""
+    from sokhoe.trust.signatures import pdf, xml
+    from sokhoe.trust.signatures.desk import anchors_of
+    from sokhoe.trust.signatures.judging import online
+
+    judge = online(anchors_of(settings))
+    if data.startswith(b"%PDF"):
+        return pdf.verify(data, judge).verdict
+    return xml.verify(data, judge, inside=inside).verdict
 
 
 class Completer:

@@ -18,6 +18,7 @@ from sokhoe.web.asking import (
 )
 from sokhoe.web.doors import routes
 from sokhoe.web.drawings import bars, meter, spark
+from sokhoe.web.papers import desk_of
 from sokhoe.web.seams import Line, LineStatus, NoLine
 from sokhoe.web.site import NavItem, Site, make_templates
 from sokhoe.web.statics import asset
@@ -40,6 +41,7 @@ __all__ = [
     "bars",
     "check_origin",
     "cookie_name",
+    "desk_of",
     "key",
     "local_path",
     "make_templates",

@@ -89,7 +89,7 @@ def find(ask: Ask) -> Response:
 def status(ask: Ask) -> Response:
     """How the signature on a paper stands."""
     ask.site.rooms.setdefault("papers", Pace(PER_MINUTE)).take(ask.address)
-    found = _desk(ask.site).paper(ask.site.gate.machine("trust"), ask.path["code"])
+    found = desk_of(ask.site).paper(ask.site.gate.machine("trust"), ask.path["code"])
     role = next((word for one, word in ROLES.items() if one == found.role), "")
     verdict = found.verdict
     answer = ask.render(
@@ -121,7 +121,8 @@ def address(site: Site, code: str) -> str:
     return f"{base}/v/{code}"
 
 
-def _desk(site: Site) -> signing.Desk:
+def desk_of(site: Site) -> signing.Desk:
+    """The signing desk of this server, opened when it is first asked for."""
     desk: signing.Desk | None = site.rooms.get("signing")
     if desk is None:
         retention = site.pack.seam("trust.retention")

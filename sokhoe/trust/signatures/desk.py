@@ -185,6 +185,9 @@ class Desk:
         signed = {one.ref: one.version for one in versions}
         return locks.closing(self._store, signed, by, str(until or ""), said)
 
+    def is_signed(self, ref: str) -> bool:
+        return self._store.kept(locks.LOCKED, ref) is not None
+
     # -- completing ------------------------------------------------------------------------
 
     def waiting(self) -> dict[str, Any]:
@@ -319,8 +322,13 @@ class Desk:
 
 def open_desk(gate: Gate, settings: Settings, retention: Retention | None = None) -> Desk:
     """The desk of a server, with the authorities that its settings name."""
+    return Desk(gate.memory, settings, anchors_of(settings), retention or KeepAll())
+
+
+def anchors_of(settings: Settings) -> Anchors:
+    """The authorities that a server's settings name."""
     folder = Path(settings.trust_anchors) if settings.trust_anchors else settings.folder / "anchors"
-    return Desk(gate.memory, settings, read_anchors(folder), retention or KeepAll())
+    return read_anchors(folder)
 
 
 def code_of(data: bytes) -> str:

@@ -10,6 +10,7 @@ from sokhoe.trust.signatures.seam import Signer
 
 class NoDevice:
     label = "no signer"
+    ready = False
 
     def unlock(self, pin: str, code: str = "") -> AbstractContextManager[Signer]:
         raise Unavailable(

@@ -86,6 +86,8 @@ class Remote:
     """`url` ends with the version (`…/csc/v1`, `…/csc/v2`); `token`: the service's OAuth token for
     this server; `credential`: which of the user's keys."""
 
+    ready = True
+
     def __init__(self, url: str, credential: str, token: str = "", *, pss: bool = False) -> None:
         self.label = f"signing service {url.split('/')[2] if '//' in url else url}"
         self._url = url.rstrip("/")

@@ -49,9 +49,11 @@ class Signer(Protocol):
 
 
 class Device(Protocol):
-    """`label` says in words what it is; `unlock` raises Unavailable or Forbidden (wrong-pin)."""
+    """`label` says in words what it is; `ready` False: there is none; `unlock` raises Unavailable
+    or Forbidden (wrong-pin)."""
 
     label: str
+    ready: bool
 
     def unlock(self, pin: str, code: str = "") -> AbstractContextManager[Signer]: ...
 

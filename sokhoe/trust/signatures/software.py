@@ -35,6 +35,8 @@ class SoftwareSigner:
 
 
 class KeyFile:
+    ready = True
+
     def __init__(self, file: Path, *, demo: bool, pss: bool = False) -> None:
         self.label = f"key file {file.name}"
         self._file = file

@@ -62,6 +62,8 @@ class TokenSigner:
 
 
 class Token:
+    ready = True
+
     def __init__(self, uri: str, *, pss: bool = False) -> None:
         parts = _parts(uri)
         self._module = parts.get("module-path", "")
