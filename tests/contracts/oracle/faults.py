@@ -223,6 +223,17 @@ FAULTS: dict[Fault, str] = {
 }
 
 
+# those that spoil what is written into the index
+WRITTEN: tuple[Fault, ...] = (
+    the_last_day_of_a_period_is_left_out,
+    partial_dates_are_indexed_in_greenwich,
+    d_with_a_bar_is_another_letter,
+    milligrams_are_grams,
+    references_to_a_version_lead_nowhere,
+    the_first_of_several_values_sorts,
+)
+
+
 def forget() -> None:
     """What was compiled or remembered with a fault, or without it."""
     compiled.walk.cache_clear()

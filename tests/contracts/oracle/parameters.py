@@ -15,7 +15,8 @@ _VALUES = {
     "concept": ("token", "value.as(CodeableConcept)"),
     "quantity": ("quantity", "value.as(Quantity)"),
     "date": ("date", "value.as(dateTime) | value.as(Period)"),
-    "string": ("string", "value.as(string)"),
+    # R4 has value.as(string) here: the house reads what defines the component, `value-string`
+    "string": ("string", "value.as(string) | value.as(CodeableConcept).text"),
 }
 _CODE = ("token", "code")
 _COMPONENTS: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {

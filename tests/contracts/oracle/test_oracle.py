@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -21,7 +22,9 @@ from hypothesis import strategies as st
 from sokhoe.fhir import extract, path
 from sokhoe.store import (
     Delete,
+    Reindex,
     Store,
+    Sums,
     bounds,
     open_store,
     ordering,
@@ -30,6 +33,7 @@ from sokhoe.store import (
     searching,
     sqlgen,
 )
+from tests.contracts.oracle.faults import WRITTEN, forget
 from tests.contracts.oracle.trying import Trial, summed
 from tests.contracts.oracle.world import World
 from tests.contracts.test_store import an_entry
@@ -88,6 +92,36 @@ def test_the_index_answers_as_the_oracle(
     print(f"seed {start}: {told}")
     assert told["hits"] > told["questions"] * 0.2
     assert QUESTIONS < 200 or min(told["sessions"], told["soon"]) > 0
+
+
+@pytest.mark.parametrize("way", ["reindexed", "opened anew"])
+def test_an_index_made_again_answers_as_the_oracle(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """The index was written with faults; whichever way it is put right, nothing of them is left."""
+    store: Any = open_store(url)
+    trial = Trial(store, Random(5), tmp_path)
+    with monkeypatch.context() as patch:
+        for fault in WRITTEN:
+            fault(patch)
+        forget()
+        trial.change(10)
+    forget()
+    assert trial.ask(200, changing=False).wrong
+    if way == "reindexed":
+        sums, reach = Sums(store.head()), 0
+        while reach < sums.upto:
+            reach = store.reindex(Reindex(None, sums.upto), reach, sums=sums).reach
+        store.strays(sums, mend=True)
+    else:
+        with store._transaction(durable=True):
+            store._run("UPDATE node SET value='of old' WHERE key='index'")
+        store.close()
+        store = open_store(url)
+        trial.moved_to(store, tmp_path)
+    again = trial.ask(200, changing=False)
+    store.close()
+    assert not again.wrong, str(again.wrong[0])
 
 
 @given(random=st.randoms(use_true_random=False))
