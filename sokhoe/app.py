@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -28,7 +27,7 @@ from sokhoe.errors import Invalid, NotFound, SokhoeError
 from sokhoe.settings import Settings
 from sokhoe.store import Keep, Lead, Store
 from sokhoe.trust import Gate, Sealer, open_memory, signing
-from sokhoe.web import Ask, Site, Texts, make_templates, page
+from sokhoe.web import Ask, Packing, Site, Texts, make_templates, page
 
 log = logging.getLogger("sokhoe")
 
@@ -172,7 +171,7 @@ def build(
     app = Starlette(
         routes=routes,
         lifespan=living,
-        middleware=[*before, Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)],
+        middleware=[*before, Middleware(Packing)],
     )
     app.state.site = site
     app.state.store = store

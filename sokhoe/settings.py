@@ -54,6 +54,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("language", "vi", "language of the screens when the user has not chosen: vi, en, km"),
     Setting("utc_offset", 420, "local time in minutes east of UTC; partial dates are read in it"),
     Setting("public_url", "", "the address users type, where it differs from host and port"),
+    Setting(
+        "trusted_proxies",
+        "",
+        "proxies whose X-Forwarded-… and Forwarded headers are believed: addresses, networks",
+    ),
+    Setting("cors_origins", "", "origins whose pages may use /fhir, by comma; *: any; empty: none"),
     Setting("hub_url", "", "station: address of the hub; empty: this station stands alone"),
     Setting("sync_seconds", 5, "station: seconds between looks for something to send"),
     Setting("idle_minutes", 15, "minutes after which an unused sign-in of staff ends"),

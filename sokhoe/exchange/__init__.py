@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from sokhoe.exchange import fhir_api, jobs, oauth, subscriptions
+from sokhoe.exchange.fhir_api.cors import Cors
 from sokhoe.exchange.fhir_api.door import Door
 from sokhoe.exchange.seams import CodeTable, FileKind, Label, Problem, Translated
 from sokhoe.exchange.subscriptions import Overview, Subscriptions, overview, send_again
@@ -26,8 +27,10 @@ def open_room(site: Site) -> None:
 
 
 def middleware(site: Site) -> list[Middleware]:
-    """What stands before all routes: the fast door to /fhir."""
-    return [Middleware(Door, site=site)]
+    """What stands before all routes: who may use /fhir from elsewhere, and the fast door to it."""
+    origins = str(site.settings.cors_origins)
+    cors = [Middleware(Cors, origins=origins)] if origins else []
+    return [*cors, Middleware(Door, site=site)]
 
 
 def _worker(site: Site) -> jobs.Worker:

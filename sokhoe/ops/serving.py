@@ -37,6 +37,7 @@ def serve(app: Starlette, settings: Settings, ours: socket.socket | None = None)
         log_level="warning",
         access_log=False,  # paths can hold ids; who read what stands in the audit
         server_header=False,
+        proxy_headers=False,  # whom to believe is a setting of ours (web/forwarded.py)
         timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)

@@ -11,6 +11,8 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sokhoe.web.packing import takes_gzip
+
 FOLDER = Path(__file__).parent / "static"
 KINDS = {
     ".css": "text/css; charset=utf-8",
@@ -70,7 +72,7 @@ async def serve(request: Request) -> Response:
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     body = found.body
-    if found.packed and "gzip" in request.headers.get("accept-encoding", ""):
+    if found.packed and takes_gzip(request.headers.get("accept-encoding", "")):
         headers["Content-Encoding"] = "gzip"
         body = found.packed
     return Response(body, headers=headers, media_type=found.kind)

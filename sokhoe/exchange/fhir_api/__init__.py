@@ -26,7 +26,9 @@ def metadata(call: Call) -> Response:
             location="mode",
         )
     known = call.site.gate.parameters()
-    return answer(statement(call.base, call.site.settings.conditional_delete, known))
+    settings = call.site.settings
+    cors = bool(settings.cors_origins)
+    return answer(statement(call.base, settings.conditional_delete, known, cors=cors))
 
 
 def bundle(call: Call) -> Response:

@@ -25,7 +25,7 @@ from sokhoe.exchange.fhir_api.negotiation import JSON, Form, formed, resource_of
 from sokhoe.exchange.fhir_api.reception import check_path, media_of, pairs_of, unpacked
 from sokhoe.fhir import encode
 from sokhoe.trust import Session, Version
-from sokhoe.web import Site, address_of, read_body
+from sokhoe.web import BASE, Site, address_of, read_body
 
 log = logging.getLogger("sokhoe.exchange")
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
@@ -38,7 +38,7 @@ class Call:
         self.request = request
         self.body = body
         self.site: Site = request.app.state.site
-        self.base = f"{self.site.settings.url}/fhir"
+        self.base = f"{request.scope.get(BASE) or self.site.settings.url}/fhir"
         self.prefer = _prefer(request.headers.get("prefer", ""))
         self._session = session
         self.replayed = session is not None  # by the worker, in its sender's name

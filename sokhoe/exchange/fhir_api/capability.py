@@ -42,7 +42,11 @@ _AUDIT_PARAMETERS = (("patient", "reference"), ("agent", "reference"), ("date", 
 
 @lru_cache(maxsize=4)
 def statement(
-    base: str, conditional_delete: str = "single", known: SearchParameters = search.STANDARD
+    base: str,
+    conditional_delete: str = "single",
+    known: SearchParameters = search.STANDARD,
+    *,
+    cors: bool = False,
 ) -> bytes:
     """The CapabilityStatement of the server at this address, with this setting and these search
     parameters."""
@@ -74,7 +78,7 @@ def statement(
                     ],
                     "mode": "server",
                     "security": {
-                        "cors": False,
+                        "cors": cors,
                         "service": [
                             {
                                 "coding": [

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import re
-import zlib
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,12 +24,10 @@ from sokhoe.exchange.fhir_api.reception import pairs_of, repeated
 from sokhoe.exchange.fhir_api.showing import searchset
 from sokhoe.fhir import TYPES
 from sokhoe.trust import SoonSession, Version
-from sokhoe.web import Site
+from sokhoe.web import BASE, PACKED_FROM, Site, coding_of, pack
 
 log = logging.getLogger("sokhoe.exchange")
 
-ZIPPED_FROM = 1_000  # bytes; as the middleware of the plain way
-LEVEL = 4
 _PATH = re.compile(
     r"/fhir/([A-Z][A-Za-z]+)(?:/([A-Za-z0-9\-.]{1,64})(?:/_history/([0-9]{1,9}))?)?\Z"
 )
@@ -51,12 +48,12 @@ Answer = tuple[int, Headers, bytes]
 class Asked:
     """The headers of a request, as far as the door must know them; `fits` if it may answer."""
 
-    __slots__ = ("fits", "known", "token", "zipped")
+    __slots__ = ("fits", "known", "packed", "token")
 
     def __init__(self, headers: Headers) -> None:
         self.token = ""
         self.known = b""
-        self.zipped = False
+        self.packed = b""
         self.fits = True
         for name, value in headers:
             if name == b"authorization":
@@ -64,7 +61,7 @@ class Asked:
                 if scheme.lower() == b"bearer":
                     self.token = token.strip().decode("latin-1")
             elif name == b"accept-encoding":
-                self.zipped = b"gzip" in value
+                self.packed = b",".join(filter(None, (self.packed, value)))
             elif name == b"if-none-match":
                 self.fits &= not self.known
                 self.known = value
@@ -114,7 +111,8 @@ class Door:
         if session is None:
             return None
         if id is None:
-            return await self._search(session, type, scope["query_string"], asked)
+            base = f"{scope[BASE]}/fhir" if BASE in scope else self._base
+            return await self._search(session, type, scope["query_string"], asked, base)
         if scope["query_string"]:
             return None
         found = await session.read_soon(type, id, int(version) if version else None)
@@ -132,7 +130,7 @@ class Door:
         return _whole(headers, found.body, asked)
 
     async def _search(
-        self, session: SoonSession, type: str, query: bytes, asked: Asked
+        self, session: SoonSession, type: str, query: bytes, asked: Asked, base: str
     ) -> Answer | None:
         try:
             pairs = pairs_of(query)
@@ -143,17 +141,16 @@ class Door:
         page = await session.search_soon(type, pairs)
         if page is None:
             return None
-        return _whole([], searchset(self._base, type, pairs, page), asked)
+        return _whole([], searchset(base, type, pairs, page), asked)
 
 
 def _whole(headers: Headers, body: bytes, asked: Asked) -> Answer:
     headers += _NO_STORE
-    if len(body) >= ZIPPED_FROM:
+    if len(body) >= PACKED_FROM:
         headers.append(_VARY)
-        if asked.zipped:
-            packer = zlib.compressobj(LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-            body = packer.compress(body) + packer.flush()
-            headers.append((b"content-encoding", b"gzip"))
+        if coding := coding_of(asked.packed):
+            body = pack(coding, body)
+            headers.append((b"content-encoding", coding))
     headers.append((b"content-length", b"%d" % len(body)))
     return 200, headers, body
 

@@ -26,6 +26,7 @@ from sokhoe.exchange.fhir_api.taking import (
     jobs_of,
 )
 from sokhoe.exchange.jobs import Job, State, account, manifest, plain_bytes, report
+from sokhoe.web import takes_gzip
 
 RETRY_SECONDS = 2
 
@@ -70,7 +71,7 @@ def file(call: Call) -> Response:
         "Expires": http_date(job.until),
         "Vary": "Accept-Encoding",
     }
-    if "gzip" in call.request.headers.get("accept-encoding", ""):
+    if takes_gzip(call.request.headers.get("accept-encoding", "")):
         headers["Content-Encoding"] = "gzip"
         return FileResponse(path, media_type=NDJSON, headers=headers)
     headers["Content-Length"] = str(listed[name]["plain"])

@@ -28,10 +28,10 @@ from sokhoe.exchange.fhir_api.taking import accepted, jobs_of
 from sokhoe.exchange.jobs import Folder, Job, Jobs, State, root
 from sokhoe.fhir import decode, encode
 from sokhoe.trust import Session
-from sokhoe.web import Site
+from sokhoe.web import BASE, Site
 
 KIND = "request"
-BASE = "/fhir"
+HERE = "/fhir"
 NOTE_EVERY = 1.0  # seconds between notes of progress in a batch
 _KEPT_HEADERS = ("content-type", "prefer", "if-none-match", "if-modified-since")
 
@@ -62,6 +62,7 @@ def take(call: Call) -> Response:
             "method": request.method,
             "path": request.url.path,
             "query": request.url.query,
+            "base": request.scope.get(BASE, ""),
             "headers": {
                 name: _without_async(request.headers[name])
                 for name in _KEPT_HEADERS
@@ -90,7 +91,7 @@ class Later:
 
     def step(self, job: Job, session: Session, folder: Folder) -> Job:
         call, handler = self._call(job, session, folder.kept("body") or b"")
-        is_batch = job.ask["path"].rstrip("/") == BASE
+        is_batch = job.ask["path"].rstrip("/") == HERE
         if is_batch:
             job, body = self._batch(job, call)
             status, headers = 200, {}
@@ -115,6 +116,7 @@ class Later:
             "root_path": "",
             "query_string": ask["query"].encode(),
             "headers": [(name.encode(), text.encode()) for name, text in ask["headers"].items()],
+            BASE: ask.get("base", ""),
             "app": SimpleNamespace(state=SimpleNamespace(site=self.site)),
         }
         for route in self.routes:
