@@ -132,7 +132,7 @@ class Hostile:
             if known:
                 return pick.choice(known)
         if "_history" in path and pick.random() < 0.7:
-            return pick.choice(("_at", "_since", "_count", "_cursor", "_summary", "_elements"))
+            return pick.choice(("_at", "_since", "_since", "_count", "_cursor", "_summary"))
         if pick.random() < 0.4:
             return pick.choice(CONTROLS)
         name = pick.choice(sorted(search_parameters(type)))

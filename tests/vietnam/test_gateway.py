@@ -77,8 +77,8 @@ def test_a_visit_file_travels_into_the_record(hub: Hub, files: list[Batch]) -> N
     assert done["validation_status"] == "VALID"
 
     api = hub.software()
-    binary = api.get(f"/fhir/Binary/{done['tracking_id']}").json()
-    assert b64decode(binary["data"]) == files[0].content  # the exact bytes are kept
+    kept = api.get(f"/fhir/Binary/{done['tracking_id']}")
+    assert kept.content == files[0].content  # the exact bytes
     provenance = api.get(f"/fhir/Provenance/{done['tracking_id']}").json()
     kinds = {one["reference"].split("/")[0] for one in provenance["target"]}
     assert {"Patient", "Encounter", "Condition", "Organization", "Practitioner"} <= kinds

@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from sokhoe.errors import Unsupported
+from sokhoe.exchange.fhir_api import binaries, jobs, operations, searching, uploads, writing
 from sokhoe.exchange.fhir_api import interactions as verbs
-from sokhoe.exchange.fhir_api import jobs, operations, searching, uploads, writing
 from sokhoe.exchange.fhir_api.bundles import entries_of, post_bundle
-from sokhoe.exchange.fhir_api.calls import Call, Endpoint, answer, endpoint
+from sokhoe.exchange.fhir_api.calls import Call, Endpoint, Nowhere, answer, endpoint
 from sokhoe.exchange.fhir_api.capability import statement, terminology_statement
 from sokhoe.exchange.fhir_api.later import Later, later, take, wanted
 
@@ -52,6 +52,7 @@ def routes() -> list[Endpoint]:
         *jobs.routes(),
         *uploads.routes(),
         *operations.routes(),
+        *binaries.routes(),
         endpoint(
             "/fhir/{type}",
             {
@@ -80,7 +81,7 @@ def routes() -> list[Endpoint]:
         endpoint("/fhir/{type}/{id}/_history/{version}", {"GET": verbs.vread}),
         endpoint("/fhir/{type}/{id}/{member}", {"GET": later(searching.of_compartment)}),
         endpoint("/fhir/{type}/{id}/{member}/_search", {"POST": later(searching.of_compartment)}),
-        endpoint("/fhir/{nothing:path}", {}),
+        endpoint("/fhir/{nothing:path}", {}, kind=Nowhere),
     ]
 
 

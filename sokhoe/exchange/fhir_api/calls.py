@@ -17,7 +17,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from sokhoe import clock
 from sokhoe.errors import Busy, Invalid, NotFound, SignIn, SokhoeError, Unsupported
@@ -89,11 +89,22 @@ class Endpoint(Route):
     handlers: dict[str, Handler]
 
 
+class Nowhere(Endpoint):
+    """The last route: whatever is left under an address, line breaks in it or not."""
+
+    def matches(self, scope: Any) -> Any:
+        mine = scope["type"] == "http" and scope["path"].startswith("/fhir/")
+        return (Match.FULL if mine else Match.NONE), {"path_params": {}, "endpoint": self.endpoint}
+
+
 def endpoint(
-    path: str, handlers: dict[str, Handler], accepts: frozenset[str] = frozenset()
+    path: str,
+    handlers: dict[str, Handler],
+    accepts: frozenset[str] | None = frozenset(),
+    kind: type[Endpoint] = Endpoint,
 ) -> Endpoint:
     """A route with one handler for each method; other methods get an OperationOutcome.
-    `accepts`: media types that it answers with besides FHIR's own."""
+    `accepts`: media types that it answers with besides FHIR's own; None: any."""
 
     async def answer(request: Request) -> Response:
         form = Form.JSON
@@ -138,7 +149,7 @@ def endpoint(
 
     also = {"HEAD"} if "GET" in handlers else set()
     allow = ", ".join(sorted({*handlers, *also, "OPTIONS"}))
-    route = Endpoint(path, answer)
+    route = kind(path, answer)
     route.methods = set()  # all: what is refused is refused with an OperationOutcome
     route.handlers = handlers
     return route

@@ -13,7 +13,7 @@ from sokhoe.errors import Gone, Invalid, NotFound, Unsupported
 from sokhoe.exchange.fhir_api.calls import Call, answer, etag, version_headers
 from sokhoe.exchange.fhir_api.reception import check_repeated
 from sokhoe.exchange.fhir_api.showing import SHOWING, history_bundle, shown_of
-from sokhoe.fhir import TYPES, search
+from sokhoe.fhir import TYPES, search, terminology
 from sokhoe.trust import Version
 
 
@@ -32,14 +32,21 @@ def known_type(call: Call) -> str:
 def read(call: Call) -> Response:
     type = known_type(call)
     shown = shown_of(call.pairs, [type], lenient=call.lenient)
-    version = call.session.read(type, call.path["id"])
+    try:
+        version = call.session.read(type, call.path["id"])
+    except NotFound:
+        # what the standard brings along is there as well, until somebody stores his own
+        standard = terminology.Standard().by_id(type, call.path["id"])
+        if standard is None:
+            raise
+        return answer(shown.part(dict(standard)))
     headers = version_headers(call, version)
-    if _known(call, version):
+    if is_known(call, version):
         return Response(status_code=304, headers=headers)
     return answer(shown.body(version), headers=headers)
 
 
-def _known(call: Call, version: Version) -> bool:
+def is_known(call: Call, version: Version) -> bool:
     """Whether the caller has this version already. If-None-Match counts before If-Modified-Since
     (RFC 9110 §13.2.2); a date that is none is as good as not sent."""
     tags = call.request.headers.get("if-none-match")
@@ -53,15 +60,20 @@ def _known(call: Call, version: Version) -> bool:
 
 
 def vread(call: Call) -> Response:
+    shown = shown_of(call.pairs, [known_type(call)], lenient=call.lenient)
+    version = version_of(call)
+    return answer(shown.body(version), headers=version_headers(call, version))
+
+
+def version_of(call: Call) -> Version:
+    """The version that the address names. Raises NotFound, Gone."""
     number = call.path["version"]
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         raise NotFound(f"There is no version {number[:40]!r}.")
-    type = known_type(call)
-    shown = shown_of(call.pairs, [type], lenient=call.lenient)
-    version = call.session.read(type, call.path["id"], int(number))
+    version = call.session.read(known_type(call), call.path["id"], int(number))
     if version.deleted:
         raise Gone(f"Version {number} says that {version.ref} was deleted.")
-    return answer(shown.body(version), headers=version_headers(call, version))
+    return version
 
 
 # -- history -----------------------------------------------------------------------------------

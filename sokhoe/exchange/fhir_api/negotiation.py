@@ -39,17 +39,22 @@ _KINDS = {
         ("application/fhir+xml", "application/xml", "text/xml", "application/xml+fhir"), Form.XML
     ),
 }
+# Who takes anything, or what only browsers ask for, is given a file as it is.
+_ANYTHING = frozenset({"*/*", "application/*", "text/html", ""})
 _BODIES = {kind: form for kind, form in _KINDS.items() if "*" not in kind and kind != "text/html"}
 
 
-def wanted(request: Request, more: frozenset[str] = frozenset()) -> Form:
-    """The form of the answer. Raises Unsupported (406)."""
+def wanted(request: Request, more: frozenset[str] | None = frozenset()) -> Form:
+    """The form of the answer; `more`: media types that are offered beside, None: any. Raises
+    Unsupported (406)."""
     asked = request.query_params.get("_format")
     if asked is not None:
         plain = asked.replace(" ", "+").split(";")[0].strip().lower()
         form = {"json": Form.JSON, "xml": Form.XML}.get(plain) or _KINDS.get(plain)
-        if form is None and plain in more:
+        if form is None and more and plain in more:
             form = Form.OTHER
+    elif more is None:
+        form = _accepted(request.headers.get("accept", ""), _ANYTHING) or Form.OTHER
     else:
         form = _accepted(request.headers.get("accept", ""), more)
     if form is None:
@@ -68,7 +73,7 @@ def _accepted(header: str, more: frozenset[str]) -> Form | None:
     weight = 0.0
     for part in header.split(","):
         kind, *rest = (piece.strip().lower() for piece in part.split(";"))
-        form = _KINDS.get(kind) or (Form.OTHER if kind in more else None)
+        form = Form.OTHER if kind in more else _KINDS.get(kind)
         here = _weight(rest)
         if form is not None and here > weight:
             best, weight = form, here

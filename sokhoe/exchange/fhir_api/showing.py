@@ -31,12 +31,21 @@ class Shown:
 
     def body(self, version: Version, *, included: bool = False) -> bytes:
         """The record as it is sent. What only comes along is cut when its type is named."""
+        if not self.summary and not self._names(version.type, included):
+            return version.body
+        return encode(self.part(version.resource, included=included))
+
+    def part(self, resource: dict[str, Any], *, included: bool = False) -> dict[str, Any]:
+        """What is shown of a resource."""
         if self.summary:
-            return encode(summarised(version.resource, self.summary))
+            return summarised(resource, self.summary)
+        names = self._names(resource["resourceType"], included)
+        return subset(resource, names) if names else resource
+
+    def _names(self, type: str, included: bool) -> set[str]:
         names = {name for name in self.elements if "." not in name and not included}
-        start = f"{version.type}."
-        names |= {name.removeprefix(start) for name in self.elements if name.startswith(start)}
-        return encode(subset(version.resource, names)) if names else version.body
+        start = f"{type}."
+        return names | {one.removeprefix(start) for one in self.elements if one.startswith(start)}
 
 
 WHOLE = Shown()

@@ -33,7 +33,11 @@ JSON_PATCH = "application/json-patch+json"
 
 
 def create(call: Call) -> Response:
-    type, resource = known_type(call), call.resource()
+    return created(call, known_type(call), call.resource())
+
+
+def created(call: Call, type: str, resource: dict[str, Any]) -> Response:
+    """Store this as a new resource of the type."""
     condition = call.request.headers.get("if-none-exist", "")
     done = _one(call, lambda: decide_create(call.session, type, resource, condition))
     found = done.decision.change is None
@@ -41,7 +45,11 @@ def create(call: Call) -> Response:
 
 
 def update(call: Call) -> Response:
-    type, resource = known_type(call), call.resource()
+    return updated(call, known_type(call), call.resource())
+
+
+def updated(call: Call, type: str, resource: dict[str, Any]) -> Response:
+    """Store this under the id of the address."""
     match, none = _conditions(call)
     done = _one(
         call,

@@ -85,7 +85,9 @@ class Reader:
         first, dot, rest = name.partition(".")
         if dot:
             return (self._linked(type, first, rest, value, depth),)
-        code, _, modifier = name.partition(":")
+        code, colon, modifier = name.partition(":")
+        if colon and not modifier:
+            raise Invalid(f"{name} ends in a colon without a modifier.", location=name)
         parts = _parts(name, value)
         if not modifier and code in ("_text", "_content", "_list"):
             return _anywhere(type, code, parts)
@@ -437,14 +439,15 @@ def _listed(parts: Sequence[str]) -> Pointed:
 
 
 def _parts(name: str, value: str) -> list[str]:
-    if not value.strip():
-        raise Invalid(
-            f"{name} has no value.", hint="Leave the parameter out or give it one.", location=name
-        )
     parts = values.split(value, ",")
     if len(parts) > MOST_VALUES:
         raise Invalid(f"{name} has more than {MOST_VALUES} values.", location=name)
-    return [part for part in parts if part]
+    found = [part for part in parts if part.strip()]
+    if not found:
+        raise Invalid(
+            f"{name} has no value.", hint="Leave the parameter out or give it one.", location=name
+        )
+    return found
 
 
 def _all(lists: Iterable[list[int]]) -> tuple[int, ...]:
