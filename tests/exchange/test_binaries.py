@@ -43,7 +43,9 @@ def kept(client: TestClient, body: bytes, kind: str, **headers: str) -> str:
 )
 def test_a_file_goes_as_it_came(client: TestClient, kind: str, body: bytes) -> None:
     path = kept(client, body, kind)
-    for accepted in (kind, "*/*", "image/*", "text/html", "application/fhir+json;q=0, x/y"):
+    # JSON and XML in general mean FHIR here, as at any address of /fhir
+    own = "*/*" if kind in ("application/json", "text/xml") else kind
+    for accepted in (own, "*/*", "image/*", "text/html", "application/fhir+json;q=0, x/y"):
         answer = client.get(path, headers={"Accept": accepted})
         assert (answer.status_code, answer.content) == (200, body)
         assert answer.headers["content-type"] == kind
@@ -129,17 +131,17 @@ def test_a_bundle_holds_the_resource(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "url"),
+    ("path", "canonical"),
     [
         ("ValueSet/administrative-gender", "http://hl7.org/fhir/ValueSet/administrative-gender"),
         ("CodeSystem/observation-status", "http://hl7.org/fhir/observation-status"),
     ],
 )
 def test_definitions_of_the_standard_are_read_by_their_id(
-    client: TestClient, path: str, url: str
+    client: TestClient, path: str, canonical: str
 ) -> None:
     found: dict[str, Any] = client.get(f"/fhir/{path}").json()
-    assert (found["resourceType"], found["url"]) == (path.partition("/")[0], url)
+    assert (found["resourceType"], found["url"]) == (path.partition("/")[0], canonical)
     assert found["id"] == path.partition("/")[2]
     brief = client.get(f"/fhir/{path}?_elements=url").json()
     assert brief["meta"]["tag"][0]["code"] == "SUBSETTED"
