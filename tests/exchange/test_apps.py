@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from starlette.testclient import TestClient
 
+from sokhoe import clock
 from sokhoe.errors import SignIn
 from sokhoe.ops.cli import run
 from sokhoe.trust import Actor, Client, Kind, Role
@@ -59,6 +61,18 @@ def test_an_access_is_ended_and_that_is_undone(hub: Hub) -> None:
         hub.gate.bearer(token)
     press(browser, ended.text, "/apps/allow")
     assert hub.gate.bearer(token).actor.username == "lab"
+
+
+def test_who_proved_himself_long_ago_does_so_again_before_he_gives_a_right(hub: Hub) -> None:
+    with clock.standing_at(datetime(2026, 11, 23, 5, tzinfo=UTC)) as ahead:
+        browser = keeper(hub)
+        page = browser.get("/apps/new").text
+        ahead(360)
+        press(browser, page, "/apps/new", name="Lab", scope="system/*.rs")
+        assert not hub.gate.clients.all()
+        hub.gate.add_client("lab", "Labor", ["system/*.rs"])
+        press(browser, browser.get("/apps").text, "/apps/end")  # taking away does not wait
+        assert not hub.gate.clients.get("lab").active
 
 
 def test_a_form_that_is_wrong_comes_back_with_what_was_typed(hub: Hub) -> None:

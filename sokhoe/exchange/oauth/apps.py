@@ -1,6 +1,7 @@
 """/apps: every app and piece of software, what it may, under which agreement, when it was last
 here; for the head of the station and the operator of the province, who end its access and take
-that back, and register new ones.
+that back, and register new ones. What gives a right wants a proof of who sits there that is
+younger than five minutes; what takes one away does not wait for that.
 
 A head sees the software of his own facility; at a station that is all there is. Only where the
 whole memory is his (a station's head, the operator) may somebody register software that acts alone.
@@ -70,10 +71,10 @@ def open_room(site: Site) -> None:
 def routes() -> list[Route]:
     return [
         page(PATH, show, roles=KEEPERS),
-        page(f"{PATH}/new", new, methods=("GET", "POST"), roles=KEEPERS),
+        page(f"{PATH}/new", new, methods=("GET", "POST"), roles=KEEPERS, recent=True),
         page(f"{PATH}/end", end, methods=("POST",), roles=KEEPERS),
-        page(f"{PATH}/allow", allow, methods=("POST",), roles=KEEPERS),
-        page(f"{PATH}/agreements", agreements, methods=("GET", "POST"), roles=KEEPERS),
+        page(f"{PATH}/allow", allow, methods=("POST",), roles=KEEPERS, recent=True),
+        page(f"{PATH}/agreements", agreements, methods=("GET", "POST"), roles=KEEPERS, recent=True),
         page(f"{PATH}/agreements/end", end_agreement, methods=("POST",), roles=KEEPERS),
     ]
 
