@@ -24,18 +24,16 @@ from sokhoe.errors import Busy, Conflict
 from sokhoe.fhir import IndexRows, SearchParameters, decode, extract, search
 from sokhoe.store import bodies, planning, registering
 from sokhoe.store.bodies import Packer
-from sokhoe.store.indexing import Link
 from sokhoe.store.layout import dated
 from sokhoe.store.pieces import Sql, joined, sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES, Plan, Work
-from sokhoe.store.rows import Indexed
 from sokhoe.store.searching import Reader, Rows
 from sokhoe.store.shapes import Difference, Edition, Keep, Mended, Noting, Reindex
 from sokhoe.store.sqlgen import Dialect
 from sokhoe.store.sums import Sums
 from sokhoe.store.writer import Tray
 
-WINDOW = 500  # records of a step: some 100 ms of looking, less of writing
+WINDOW = 250  # records of a step: some 50 ms of looking, a few of writing
 LEASE = 10_000_000  # how long who works at a parameter is taken for alive, in microseconds
 TRIES = 3  # while others change the parameters
 # Another process may search by a retired parameter for as long as `KNOWN_FOR`.
@@ -82,9 +80,25 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
+    """A record that is not indexed as it should be; the hashes that it misses, and those that it
+    should not have."""
+
     expected: Expected
     difference: Difference
+    missing: frozenset[int] = frozenset()
     extra: frozenset[int] = frozenset()
+
+    @property
+    def pk(self) -> int:
+        return self.expected.pk
+
+    @property
+    def rows(self) -> IndexRows:
+        return self.expected.rows
+
+    def concerns(self, kind: str) -> bool:
+        """Whether rows of this kind must be written; all of them carry the order."""
+        return kind in self.difference.kinds or "order" in self.difference.kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +139,8 @@ class Mending:
         """What the index has of these records."""
 
     @abstractmethod
-    def _put_right(self, indexed: Indexed, links: Sequence[Link], extra: Indexed) -> None:
-        """Write these records into the index anew, whatever it has of them; `extra`: the same
-        with the hashes that must go."""
+    def _put_right(self, wrong: Sequence[Wrong]) -> None:
+        """Write what is wrong, and no more: all others wait for it."""
 
     @abstractmethod
     def _snapshot(self, seconds: float | None = None) -> AbstractContextManager[Reader]: ...
@@ -224,15 +237,10 @@ class Mending:
             planning.plan_work(plan, work, self.node, self.epoch)
             plan.heads = replace(plan.heads, index=plan.heads.index + counted)
             self._write(plan)
-            still = self._still(read, [one.expected.pk for one in found])
-            right = [one.expected for one in found if one.expected.pk in still]
-            gone = {one.expected.pk: one.extra for one in found}
+            still = self._still(read, [one.pk for one in found])
+            right = [one for one in found if one.pk in still]
             if right:
-                self._put_right(
-                    [(one.pk, one.rows) for one in right],
-                    [link for one in right for link in planning.all_links(one.pk, one.rows)],
-                    [(one.pk, _with(one.rows, gone[one.pk])) for one in right],
-                )
+                self._put_right(right)
             shapes = self._learn(one.rows for one in right)
         self._shapes |= shapes
         if counted:
@@ -326,8 +334,4 @@ def _compared(expected: Expected, actual: Actual) -> Wrong | None:
     if not kinds:
         return None
     told = Difference(expected.ref, sum(missing.values()), sum(extra.values()), kinds)
-    return Wrong(expected, told, frozenset(actual.extra))
-
-
-def _with(rows: IndexRows, more: frozenset[int]) -> IndexRows:
-    return replace(rows, keys=tuple(sorted({*rows.keys, *more})))
+    return Wrong(expected, told, frozenset(actual.missing), frozenset(actual.extra))

@@ -24,6 +24,7 @@ from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
 
 from sokhoe.errors import Conflict, Unavailable
+from sokhoe.fhir import IndexRows
 from sokhoe.store import binary, bounds, opening, planning, postgres_index, rows, schema, upgrading
 from sokhoe.store.blinding import Blind
 from sokhoe.store.copying import TABLES, Fill, copy
@@ -31,7 +32,7 @@ from sokhoe.store.indexing import Link
 from sokhoe.store.keying import Keys, is_sealed
 from sokhoe.store.layout import dated, type_codes
 from sokhoe.store.leading import Lead
-from sokhoe.store.mending import Actual, Expected
+from sokhoe.store.mending import Actual, Expected, Wrong
 from sokhoe.store.pgasking import Common, PostgresAsking
 from sokhoe.store.pgleading import DatabaseLead
 from sokhoe.store.pieces import Sql
@@ -310,20 +311,32 @@ class PostgresStore(SqlStore, PostgresSoon):
         self._write_index(list(plan.indexed.items()), links)
 
     def _write_index(self, new: Indexed, links: Mapping[int, Sequence[Link]]) -> None:
-        codes, blind = type_codes(), self.dialect.blind
+        blind = self.dialect.blind
         if blind is not None:
             new = [(pk, blind.rows(one)) for pk, one in new]
-        current, dates = [], []
+        self._write_current(new, links)
+        self._write_dates(new)
+        self._write_texts(new)
+        self._write_numbers(new)
+
+    # rows as they stand in the index, blind if it is
+    def _write_current(self, new: Indexed, links: Mapping[int, Sequence[Link]]) -> None:
+        codes, current = type_codes(), []
         for pk, one in new:
-            span, rest = dated(one)
-            dates += [(*date, pk) for date in rest]
             type = next(codes[key] for key in one.keys if key in codes)
             keys = [key for key in one.keys if key not in codes]
             points = [link[1] for link in links.get(pk, ())]
-            current.append(binary.current(pk, one.order, span, type, keys, points))
+            current.append(binary.current(pk, one.order, dated(one)[0], type, keys, points))
         self._copy("cur(pk, d, span, type, keys, links)", current)
-        self._copy("dte(p, lo, hi, pk)", map(binary.date, sorted(dates)))
+
+    def _write_dates(self, new: Indexed) -> None:
+        dates = sorted((*date, pk) for pk, one in new for date in dated(one)[1])
+        self._copy("dte(p, lo, hi, pk)", map(binary.date, dates))
+
+    def _write_texts(self, new: Indexed) -> None:
         self._copy("str(p, pk, v)", map(binary.text, rows.text_rows(new)))
+
+    def _write_numbers(self, new: Indexed) -> None:
         self._copy("num(p, v, pk)", map(binary.number, rows.number_rows(new)))
 
     def _pack_again(self, read: Reader) -> None:
@@ -351,11 +364,23 @@ class PostgresStore(SqlStore, PostgresSoon):
     def _actual(self, read: Reader, expected: Sequence[Expected]) -> dict[int, Actual]:
         return postgres_index.actual(read, expected)
 
-    def _put_right(self, indexed: Indexed, links: Sequence[Link], extra: Indexed) -> None:
-        pks = ([pk for pk, _ in indexed],)
-        for table in INDEX:
-            _run(self._writer, f"DELETE FROM {table} WHERE pk=ANY(?::bigint[])", pks)
-        self._index_again(indexed, links)
+    def _put_right(self, wrong: Sequence[Wrong]) -> None:
+        def taken_out(table: str, *kinds: str) -> list[tuple[int, IndexRows]]:
+            some = [one for one in wrong if any(one.concerns(kind) for kind in kinds)]
+            if some:
+                pks = ([one.pk for one in some],)
+                _run(self._writer, f"DELETE FROM {table} WHERE pk=ANY(?::bigint[])", pks)
+            return [(one.pk, one.expected.standing) for one in some]
+
+        links = {one.pk: planning.all_links(one.pk, one.rows) for one in wrong}
+        self._write_current(taken_out("cur", "codes", "references"), links)
+        self._write_dates(taken_out("dte", "dates"))
+        self._write_texts(taken_out("str", "texts"))
+        self._write_numbers(taken_out("num", "numbers"))
+        self._many(
+            "UPDATE res SET own=?::bigint[] WHERE seq=?",
+            [(_own(links[one.pk]) or None, one.pk) for one in wrong if one.concerns("references")],
+        )
 
     def _sealed(self, data: bytes) -> bytes:
         return data if self.keys is None or not data else self.keys.seal(bytes(data))

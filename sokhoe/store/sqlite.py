@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ from sokhoe.store.indexing import Link
 from sokhoe.store.keying import Keys
 from sokhoe.store.layout import dated
 from sokhoe.store.leading import FileLead, Lead
-from sokhoe.store.mending import Actual, Expected
+from sokhoe.store.mending import Actual, Expected, Wrong
 from sokhoe.store.pieces import Sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES, Plan, Standing
 from sokhoe.store.rows import Indexed
@@ -46,6 +46,16 @@ MOST_IDLE = 16
 CHECKPOINT_PAGES = 4_000  # 16 MiB of changes before they are carried into the main file
 MIGRATIONS = "migrations(n INTEGER PRIMARY KEY, name TEXT NOT NULL)"
 INLINE = 200  # so many values stand in the statement itself, more in a JSON list
+
+
+# kind of row, its table, how it is written
+_RANGES: tuple[tuple[str, str, str, Callable[[Indexed], list[Any]]], ...] = (
+    ("dates", "dte", "INSERT INTO dte(p, lo, hi, d, pk) VALUES(?, ?, ?, ?, ?)", rows.date_rows),
+    ("texts", "str", "INSERT INTO str(p, v, d, pk) VALUES(?, ?, ?, ?)", rows.text_rows),
+    ("numbers", "num", "INSERT INTO num(p, v, d, pk) VALUES(?, ?, ?, ?)", rows.number_rows),
+)
+_LINK = "INSERT INTO link(pk, t, own) VALUES(?, ?, ?)"
+_PLACE = "UPDATE res SET d=?, span=? WHERE seq=?"
 
 
 class SqliteDialect:
@@ -264,7 +274,7 @@ class SqliteStore(SqlStore, SqliteSoon):
     def _index_again(self, indexed: Indexed, links: Sequence[Link]) -> None:
         self._write_index(indexed, links)
         self._writer.executemany(
-            "UPDATE res SET d=?, span=? WHERE seq=?",
+            _PLACE,
             [(rows.order, dated(rows)[0], pk) for pk, rows in indexed],
         )
 
@@ -286,26 +296,33 @@ class SqliteStore(SqlStore, SqliteSoon):
                 return
             place = listed[-1]
 
-    def _put_right(self, indexed: Indexed, links: Sequence[Link], extra: Indexed) -> None:
-        self._writer.executemany("DELETE FROM link WHERE pk=?", [(pk,) for pk, _ in indexed])
-        self._write_index(indexed, links, stale=extra)
-        self._writer.executemany(
-            "UPDATE res SET d=?, span=? WHERE seq=?",
-            [(rows.order, dated(rows)[0], pk) for pk, rows in indexed],
-        )
+    def _put_right(self, wrong: Sequence[Wrong]) -> None:
+        many = self._writer.executemany
+        gone = [(key, one.rows.order, one.pk) for one in wrong for key in one.extra]
+        new = [(key, one.rows.order, one.pk) for one in wrong for key in one.missing]
+        many("DELETE FROM eq WHERE h=? AND d=? AND pk=?", sorted(gone))
+        many("INSERT OR IGNORE INTO eq(h, d, pk) VALUES(?, ?, ?)", sorted(new))
+        for kind, table, insert, made in _RANGES:
+            some = [(one.pk, one.rows) for one in wrong if one.concerns(kind)]
+            many(f"DELETE FROM {table} WHERE pk=?", [(pk,) for pk, _ in some])
+            many(insert, made(some))
+        linked = [one for one in wrong if one.concerns("references")]
+        many("DELETE FROM link WHERE pk=?", [(one.pk,) for one in linked])
+        many(_LINK, [link for one in linked for link in planning.all_links(one.pk, one.rows)])
+        placed = [one for one in wrong if one.concerns("order")]
+        many(_PLACE, [(one.rows.order, dated(one.rows)[0], one.pk) for one in placed])
 
     def _write_index(self, new: Indexed, links: Sequence[Link], stale: Indexed = ()) -> None:
         many = self._writer.executemany
-        many("INSERT INTO link(pk, t, own) VALUES(?, ?, ?)", links)
+        many(_LINK, links)
         if stale:
             many("DELETE FROM eq WHERE h=? AND d=? AND pk=?", rows.eq_rows(stale))
             pks = [(pk,) for pk, _ in stale]
             for table in ("dte", "str", "num"):
                 many(f"DELETE FROM {table} WHERE pk=?", pks)
         many("INSERT INTO eq(h, d, pk) VALUES(?, ?, ?)", rows.eq_rows(new))
-        many("INSERT INTO dte(p, lo, hi, d, pk) VALUES(?, ?, ?, ?, ?)", rows.date_rows(new))
-        many("INSERT INTO str(p, v, d, pk) VALUES(?, ?, ?, ?)", rows.text_rows(new))
-        many("INSERT INTO num(p, v, d, pk) VALUES(?, ?, ?, ?)", rows.number_rows(new))
+        for _, _, insert, made in _RANGES:
+            many(insert, made(new))
 
     def _run(self, text: str, args: tuple[Any, ...] = ()) -> None:
         self._writer.execute(text, args)

@@ -384,7 +384,10 @@ def _has_identifiers(param: SearchParameter) -> bool:
 
 
 def _secrecy(param: SearchParameter) -> Literal["", "all", "some"]:
-    """Whether a token parameter's values are identifiers or contacts."""
+    """Whether a token parameter's values are identifiers or contacts; of an expression that may
+    give anything: some may be."""
+    if param.is_expressed and not param.ends:
+        return "some"
     ends = [f":{one}" for one in param.ends]
     secret = [any(kind in path for kind in _SECRET) for path in ends or param.paths]
     return "all" if secret and all(secret) else "some" if any(secret) else ""
