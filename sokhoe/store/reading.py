@@ -227,11 +227,16 @@ class Reading(ABC):
         every = "SELECT coalesce(max(seq+0), 0) FROM res WHERE type=?"
         return max(int(self._read(every, (TYPE_CODES[one],))[0][0]) for one in types)
 
-    def feed(self, after: int, limit: int = 500) -> list[Version]:
-        rows = self._read(
-            f"SELECT {COLUMNS} FROM res r WHERE r.seq>? ORDER BY r.seq LIMIT ?", (after, limit)
+    def feed(self, after: int, limit: int = 500, types: Sequence[str] = ()) -> list[Version]:
+        tests = [sql("r.seq>{}", after)]
+        if types:
+            tests.append(self.dialect.one_of("r.type", [TYPE_CODES[one] for one in types]))
+        wanted = sql(
+            f"SELECT {COLUMNS} FROM res r WHERE {{}} ORDER BY r.seq LIMIT {{}}",
+            joined(" AND ", tests),
+            limit,
         )
-        return [self._version(row) for row in rows]
+        return [self._version(row) for row in self._read(wanted.text, wanted.args)]
 
     # --- sweeping ------------------------------------------------------------------------------
 

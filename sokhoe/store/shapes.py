@@ -427,8 +427,9 @@ class Store(Protocol):
     ) -> Loaded:
         """As `commit`, of changes that were made ready in another process (`carrying.pack`)."""
 
-    def feed(self, after: int, limit: int = 500) -> list[Version]:
-        """Versions with seq > after, in order, none ever missing behind a returned one."""
+    def feed(self, after: int, limit: int = 500, types: Sequence[str] = ()) -> list[Version]:
+        """Versions with seq > after, in order, none ever missing behind a returned one; `types`:
+        only of these."""
 
     def point(self, since: Instant = 0) -> Point:
         """Where the log ends now, and where begins what was written from `since` on."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from sokhoe.errors import Forbidden, Unsupported
 from sokhoe.fhir import TYPES
-from sokhoe.store import Scope, Sweep, Swept
+from sokhoe.store import Scope, Share, Sweep, Swept
 from sokhoe.trust.permits import AUDIT, Deed
 
 NAMED_IN_LINE = 1_000
@@ -29,11 +29,12 @@ NO_FILTER = frozenset(
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What an actor may take out: these `types`, and of them what lies in the compartments of
-    these `patients` (None: of everybody), but of the `open` types all."""
+    these `patients` (None: of everybody), but of the `open` types all, less what is `closed`."""
 
     types: frozenset[str]
     patients: frozenset[str] | None = None
     open: frozenset[str] = frozenset()
+    closed: tuple[Share, ...] = ()
 
 
 def bounds(scopes: Mapping[str, Scope]) -> Bounds:
@@ -44,10 +45,18 @@ def bounds(scopes: Mapping[str, Scope]) -> Bounds:
             hint="Ask the province for scopes such as system/Patient.rs.",
             slug="scope-missing",
         )
+    some = next(iter(scopes.values()))
+    if some.related or some.only:
+        raise Forbidden(
+            "Records are taken out in bulk by software with whole types, not within these bounds.",
+            hint="Search for the records, or ask for a scope without a query.",
+            slug="export-narrow",
+        )
     bound = [one.patients for one in scopes.values() if one.patients is not None]
     free = {type for type, one in scopes.items() if one.patients is None or type in one.open}
     patients = frozenset.intersection(*bound) if bound else None
-    return Bounds(frozenset(scopes), patients, frozenset(free) if bound else frozenset())
+    open = frozenset(free) if bound else frozenset[str]()
+    return Bounds(frozenset(scopes), patients, open, some.closed)
 
 
 def permitted(
@@ -72,6 +81,7 @@ def within(wanted: Sweep, may: Bounds) -> Sweep:
     if not wanted.types <= may.types:
         refused = ", ".join(sorted(wanted.types - may.types))
         raise Forbidden(f"This client may no longer export {refused}.", slug="scope-missing")
+    wanted = replace(wanted, closed=may.closed)
     if may.patients is None:
         return wanted
     patients = may.patients if wanted.patients is None else wanted.patients & may.patients

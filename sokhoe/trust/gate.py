@@ -29,6 +29,7 @@ from sokhoe.trust.devices import Devices
 from sokhoe.trust.entrance import Entrance
 from sokhoe.trust.factors import Factors
 from sokhoe.trust.grants import Grants, Wish
+from sokhoe.trust.grounds import Grounds
 from sokhoe.trust.issuer import Issuer
 from sokhoe.trust.notes import note
 from sokhoe.trust.passwords import digest, draw, same
@@ -74,6 +75,7 @@ class Gate:
             except Conflict:  # another process was first: take its secret
                 secret = store.kept("secret", "server")
         self._secret = str(secret).encode()
+        self.grounds = Grounds(store, hub=settings.role == "hub")
         self.tries = Tries(store)
         self.accounts = Accounts(store, settings)
         self.signins = SignIns(store, settings)
@@ -136,6 +138,7 @@ class Gate:
             secret=self._secret,
             address=address,
             library=self.library,
+            grounds=self.grounds,
         )
 
     def _soon(self, actor: Actor, purpose: Purpose, address: str) -> SoonSession:
@@ -146,6 +149,7 @@ class Gate:
             secret=self._secret,
             address=address,
             library=self.library,
+            grounds=self.grounds,
         )
 
     # -- people ----------------------------------------------------------------------------

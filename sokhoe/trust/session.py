@@ -25,6 +25,7 @@ from sokhoe.fhir import (
     SearchParameters,
     compartments,
     parse_query,
+    search,
     terminology,
     validate,
 )
@@ -49,13 +50,15 @@ from sokhoe.store import (
     Sweep,
     Swept,
     Version,
+    hides,
 )
 from sokhoe.trust import audit, chains, exporting, indexing, locks
 from sokhoe.trust.actors import Actor, Purpose, Role
 from sokhoe.trust.codes import Codes
 from sokhoe.trust.exporting import Bounds
+from sokhoe.trust.grounds import Grounds
 from sokhoe.trust.loading import Batch
-from sokhoe.trust.permits import AUDIT, DIRECTORY, Deed, allow
+from sokhoe.trust.permits import AUDIT, DIRECTORY, READ, Deed, Links, allow
 
 Pairs = Sequence[tuple[str, str]]
 # A line names at most so many records; the people concerned are always all named.
@@ -80,6 +83,7 @@ class Session:
         secret: bytes,
         address: str = "",
         library: terminology.Library,
+        grounds: Grounds,
     ) -> None:
         self.actor = actor
         self.purpose = purpose
@@ -89,6 +93,7 @@ class Session:
         self._store = store
         self._secret = secret
         self._library = library
+        self._grounds = grounds
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -102,12 +107,12 @@ class Session:
             return self._read_audit(id, scope)
         found = self._store.read(type, id, version)
         if found is not None and found.deleted and version is None:
-            if scope.patients is None:
+            if scope.patients is None and self._shows(scope, found, self._people_of(found)):
                 self._record("R", (f"{type}/{id}",), (), note="deleted")
                 raise Gone(f"{type}/{id} was deleted.", hint="Its history is still there.")
             found = None
         people = people_of(found) if found else frozenset()
-        if found is None or not _within(scope, type, people):
+        if found is None or not self._shows(scope, found, people):
             self._record("R", (f"{type}/{id}",), (), outcome="4", note="not found")
             what = f"{type}/{id}" + (f" version {version}" if version else "")
             raise NotFound(f"There is no {what}.")
@@ -149,7 +154,7 @@ class Session:
         scopes = self._scopes(Deed.READ, types)
         known = self._store.read_many([ref for ref in asked if ref.partition("/")[0] in scopes])
         found = [known[ref] for ref in asked if ref in known]
-        seen = [one for one in found if _within(scopes[one.type], one.type, people_of(one))]
+        seen = [one for one in found if self._shows(scopes[one.type], one, people_of(one))]
         if seen:
             people = frozenset[str]().union(*map(people_of, seen))
             self._record("R", tuple(one.ref for one in seen[:NAMED]), people)
@@ -174,7 +179,7 @@ class Session:
     def sees(self, version: Version) -> bool:
         """Whether the actor may read this version. Nothing is shown, so this leaves no line."""
         scope = self._scopes(Deed.READ, (version.type,)).get(version.type)
-        return scope is not None and _within(scope, version.type, self._people_of(version))
+        return scope is not None and self._shows(scope, version, self._people_of(version))
 
     def tell(self, named: Sequence[tuple[str, str, int]], note: str) -> list[Version]:
         """Versions (type, id, number) that are about to be sent to this actor unasked: those he
@@ -306,9 +311,12 @@ class Session:
         keeps = [*keeps, *locks.guard(self._store, changes)]
         if self.noting is not None:
             keeps = [*keeps, *self.noting([_ref(change) for change in changes])]
-        return self._store.commit(
+        receipt = self._store.commit(
             changes, author=author or self.actor.id, entry=entry, keeps=keeps, stills=stills
         )
+        if any(one.type == "Consent" for one in receipt.versions):
+            self._grounds.forget()
+        return receipt
 
     # -- in bulk ---------------------------------------------------------------------------
 
@@ -316,7 +324,7 @@ class Session:
         """What this actor may take out of these types (None: of all he may). Raises Forbidden."""
 
         def silently(deed: Deed, type: str) -> Scope:
-            return allow(self.actor, self.purpose, deed, type, self._links)
+            return self._bounds_of(deed, type)
 
         def ask(type: str) -> Scope:
             if type in AUDIT:
@@ -339,7 +347,7 @@ class Session:
             queries.append(parse_query(type, pairs, expander=Codes(self), known=known))
         may = self.exportable([type for type, _ in filters])
         text = " ".join(f"{type}?" + "&".join(map("=".join, pairs)) for type, pairs in filters)
-        scope = Scope(may.patients, may.types, may.open)
+        scope = Scope(may.patients, may.types, may.open, closed=may.closed)
         for query in queries:
             # a chain may go through what is not among the types of this export
             types = self._allow(Deed.SEARCH, query.type, query.type).types
@@ -495,7 +503,7 @@ class Session:
         if type not in TYPES:
             raise NotFound(f"There is no resource type {type!r}.", slug="unknown-type")
         try:
-            return allow(self.actor, self.purpose, deed, type, self._links)
+            return self._bounds_of(deed, type)
         except Forbidden:
             self._record("E" if deed is Deed.SEARCH else "R", (what,), (), outcome="4")
             raise
@@ -514,8 +522,41 @@ class Session:
         links = cache(self._links)
         for type in types:
             with suppress(Forbidden):
-                found[type] = allow(self.actor, self.purpose, deed, type, links)
+                found[type] = self._bounds_of(deed, type, links)
         return found
+
+    def _bounds_of(self, deed: Deed, type: str, links: Links | None = None) -> Scope:
+        """What the permits allow, less what has no ground now. Raises Forbidden."""
+        scope = allow(self.actor, self.purpose, deed, type, links or self._links)
+        if deed not in READ:
+            return scope
+        return self._grounds.narrow(scope, self.actor, self.purpose)
+
+    def _shows(self, scope: Scope, version: Version, people: frozenset[str]) -> bool:
+        """Whether a version that was read by its name lies within the bounds."""
+        if not _within(scope, version.type, people) and not self._related(scope, version, people):
+            return False
+        if not scope.closed and not scope.only:
+            return True
+        standing = version
+        if version.deleted:
+            before = self._store.read(version.type, version.id, version.version - 1)
+            if before is None or before.deleted:
+                return True
+            standing = before
+        if hides(scope, people, standing.resource):
+            return False
+        # an old version is hidden as well when what the record is now is hidden
+        now = self._store.read(version.type, version.id)
+        return now is None or now.deleted or not hides(scope, people_of(now), now.resource)
+
+    def _related(self, scope: Scope, version: Version, people: frozenset[str]) -> bool:
+        if not scope.related or not people or not _within_types(scope, version.type):
+            return False
+        own = search.type_keys("Patient").id
+        named = search.Keys("_id", tuple(own ^ search.key(one) for one in sorted(people)))
+        query = Query("Patient", (named, *scope.related), count=1)
+        return bool(self._store.search(query).versions)
 
     def _allow_history(self, type: str | None, id: str | None) -> Scope:
         if type is not None:
@@ -646,8 +687,12 @@ def people_of(version: Version) -> frozenset[str]:
     return compartments(version.resource)
 
 
+def _within_types(scope: Scope, type: str) -> bool:
+    return scope.types is None or type in scope.types
+
+
 def _within(scope: Scope, type: str, people: frozenset[str]) -> bool:
-    if scope.types is not None and type not in scope.types:
+    if not _within_types(scope, type):
         return False
     if scope.patients is None or type in scope.open:
         return True
@@ -656,13 +701,14 @@ def _within(scope: Scope, type: str, people: frozenset[str]) -> bool:
 
 def _strictest(scopes: Mapping[str, Scope]) -> Scope:
     """One scope that shows nothing which one of these, each for its type, would hide."""
+    some = next(iter(scopes.values()))
     bounds = [one for one in scopes.values() if one.patients is not None]
     if not bounds:
-        return Scope(types=frozenset(scopes))
+        return replace(some, types=frozenset(scopes))
     patients = frozenset.intersection(*(one.patients or frozenset() for one in bounds))
     free = (one for one in scopes.items() if one[1].patients is None or one[0] in one[1].open)
     open = frozenset(type for type, _ in free)
-    return Scope(patients=patients, types=frozenset(scopes), open=open)
+    return replace(bounds[0], patients=patients, types=frozenset(scopes), open=open)
 
 
 def _narrowed(line: Recorded, scope: Scope) -> Recorded:

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from sokhoe.errors import SokhoeError
 from sokhoe.fhir import parse_query, terminology
-from sokhoe.store import Page, Store, Version
+from sokhoe.store import Page, Scope, Store, Version
 from sokhoe.trust.actors import Actor, Purpose, Role
+from sokhoe.trust.grounds import Grounds
 from sokhoe.trust.permits import AUDIT, Deed, allow
 from sokhoe.trust.session import CURSOR, NAMED, Pairs, Session, people_of
 
@@ -30,9 +31,23 @@ class SoonSession(Session):
         secret: bytes,
         address: str = "",
         library: terminology.Library,
+        grounds: Grounds,
     ) -> None:
-        super().__init__(store, actor, purpose, secret=secret, address=address, library=library)
+        super().__init__(
+            store,
+            actor,
+            purpose,
+            secret=secret,
+            address=address,
+            library=library,
+            grounds=grounds,
+        )
         self._bounds: dict[tuple[Deed, str], bool] = {}
+        # the people of whom something is closed to this client, as of when the session was made
+        self._closed = frozenset[str]()
+        if actor.role is Role.SOFTWARE:
+            closed = grounds.narrow(Scope(), actor, purpose).closed
+            self._closed = frozenset[str]().union(*(one.patients for one in closed))
 
     async def read_soon(self, type: str, id: str, version: int | None = None) -> Version | None:
         if not self._sees_all(Deed.READ, type):
@@ -40,7 +55,10 @@ class SoonSession(Session):
         found = await self._store.read_soon(type, id, version)
         if found is None or found.deleted:
             return None
-        self._record("R", (found.ref,), people_of(found))
+        people = people_of(found)
+        if self._closed and people & self._closed:
+            return None
+        self._record("R", (found.ref,), people)
         return found
 
     async def search_soon(self, type: str, pairs: Pairs) -> Page | None:
@@ -56,6 +74,8 @@ class SoonSession(Session):
         text = f"{type}?" + "&".join(f"{name}={value}" for name, value in pairs)
         refs = tuple(one.ref for one in page.versions[:NAMED])
         people = frozenset[str]().union(*map(people_of, page.versions))
+        if self._closed and people & self._closed:
+            return None
         self._record("E", refs, people, query=text)
         return page if page.next is None else replace(page, next=self._seal(page.next, text))
 
@@ -69,7 +89,8 @@ class SoonSession(Session):
         if known is None:
             try:
                 scope = allow(self.actor, self.purpose, deed, type, self._links)
-                known = scope.patients is None and (scope.types is None or type in scope.types)
+                whole = replace(scope, closed=())  # who closed something is looked at each time
+                known = whole == Scope(types=scope.types) and type in (scope.types or ())
             except SokhoeError:
                 known = False
             self._bounds[deed, type] = known

@@ -133,7 +133,12 @@ class Trial:
         assert self.loop is not None
         pairs = [*replace(question, sort="", includes=()).words, ("_count", str(question.count))]
         soon = SoonSession(
-            self.store, _SOFTWARE, Purpose.TREAT, secret=b"s", library=self.gate.library
+            self.store,
+            _SOFTWARE,
+            Purpose.TREAT,
+            secret=b"s",
+            library=self.gate.library,
+            grounds=self.gate.grounds,
         )
         asked = parse_query(question.type, pairs)
         for way in (self.store.search_soon(asked), soon.search_soon(question.type, pairs)):
