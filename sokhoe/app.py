@@ -35,7 +35,7 @@ log = logging.getLogger("sokhoe")
 EVERYWHERE = ("web", "exchange")
 ROOMS: dict[str, tuple[str, ...]] = {
     "station": (*EVERYWHERE, "clinic", "sync"),
-    "hub": (*EVERYWHERE, "people", "sync", "book", "warehouse"),
+    "hub": (*EVERYWHERE, "people", "sync", "clinic", "book", "warehouse"),
 }
 ALL_ROOMS = ("web", "people", "sync", "exchange", "clinic", "book", "warehouse")
 PAUSE = 1.0  # seconds a follower sleeps at most before it looks again

@@ -1,4 +1,5 @@
-"""I am staff work at a station: find and register people, write visits, see and print them.
+"""I am staff work at a station: find and register people, write visits, see and print them;
+there and at the hub, open a record in an emergency.
 
 I keep no record of my own: all goes through the session. I may ask fhir, trust, web and people.
 I never know the Health Book or the warehouse, nor anything that is true in one country only.
@@ -7,9 +8,9 @@ I never know the Health Book or the warehouse, nor anything that is true in one 
 from starlette.routing import Route
 
 from sokhoe.clinic.drafts import Drafts
-from sokhoe.clinic.pages import people, signing, today, visit
+from sokhoe.clinic.pages import emergency, people, signing, today, visit
 from sokhoe.clinic.seams import Catalogue, Drug, NoCatalogue, Term, catalogue_of
-from sokhoe.trust import STAFF
+from sokhoe.trust import STAFF, Role
 from sokhoe.web import NavItem, Site, page
 
 __all__ = [
@@ -23,11 +24,21 @@ __all__ = [
 ]
 
 _BOTH = ("GET", "POST")
+HEAD = frozenset({Role.HEAD})
 
 
 def routes(site: Site) -> list[Route]:
-    """The pages of staff work."""
+    """The pages of staff work; at the hub those for an emergency alone."""
+    urgent = [
+        page("/emergency", emergency.open_, methods=_BOTH, roles=STAFF),
+        page("/emergency/reviews", emergency.reviews, roles=HEAD),
+        page("/emergency/reviews/{id}", emergency.judge, methods=("POST",), roles=HEAD),
+        page("/emergency/{id}", emergency.opened, roles=STAFF),
+    ]
+    if site.role == "hub":
+        return urgent
     return [
+        *urgent,
         page("/today", today.today, roles=STAFF),
         page("/today/sign", signing.sign_day, methods=_BOTH, roles=STAFF),
         page("/people", people.people, roles=STAFF),
@@ -47,6 +58,10 @@ def routes(site: Site) -> list[Route]:
 def open_room(site: Site) -> None:
     """Begin the working day of staff at /today, and take a place in the menu."""
     site.rooms["clinic"] = Drafts()
+    if site.role == "hub":
+        site.homes |= dict.fromkeys(STAFF, "/emergency")
+        site.nav.append(NavItem("In an emergency", "/emergency", STAFF))
+        return
     site.homes |= dict.fromkeys(STAFF, "/today")
     site.nav += [
         NavItem("Today", "/today", STAFF),

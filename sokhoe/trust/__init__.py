@@ -31,6 +31,8 @@ from sokhoe.trust.agreements import CLASSES, Agreement, Agreements
 from sokhoe.trust.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from sokhoe.trust.assertions import TYPE as ASSERTION_TYPE
 from sokhoe.trust.auditlog import AuditLog, Sealer
+from sokhoe.trust.breakglass import Opening, Review
+from sokhoe.trust.breakglass import reasons as emergency_reasons
 from sokhoe.trust.clients import INTROSPECTION, WORDS, Client, Clients, Kind, Proof, listed_scopes
 from sokhoe.trust.devices import Here
 from sokhoe.trust.entrance import Half, check_recent
@@ -90,6 +92,7 @@ __all__ = [
     "Loaded",
     "Makers",
     "Mended",
+    "Opening",
     "Origin",
     "Page",
     "Passkey",
@@ -102,6 +105,7 @@ __all__ = [
     "Receipt",
     "Resource",
     "Retention",
+    "Review",
     "Role",
     "Rule",
     "Sealer",
@@ -122,6 +126,7 @@ __all__ = [
     "check_reindex",
     "digest",
     "draw",
+    "emergency_reasons",
     "is_challenge",
     "keys",
     "listed_scopes",

@@ -24,6 +24,7 @@ from sokhoe.trust import assertions, outside
 from sokhoe.trust.accounts import CLOSED, IDLE, Accounts
 from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
 from sokhoe.trust.agreements import Agreements
+from sokhoe.trust.breakglass import BreakGlass
 from sokhoe.trust.clients import Client, Clients, Kind, Proof, covered, listed_scopes
 from sokhoe.trust.devices import Devices
 from sokhoe.trust.entrance import Entrance
@@ -108,6 +109,7 @@ class Gate:
         )
         self.issuer = Issuer(store, self._secret)
         self.registrar = Registrar(store, self.clients, self.agreements, self.grants, self.tokens)
+        self.emergencies = BreakGlass(self.machine("emergency"), self.session)
 
     @property
     def memory(self) -> Store:

@@ -30,7 +30,7 @@ from sokhoe.trust.permits import DIRECTORY
 LOOK = 0.25
 PAGE = 200
 MOST_KEPT = 1_000  # actors whose closings are remembered
-OPENINGS = "opening"
+OPENINGS = "emergency.opening"
 
 
 @dataclass(slots=True)

@@ -119,6 +119,11 @@ MACHINES: dict[str, tuple[tuple[frozenset[Deed], frozenset[str]], ...]] = {
     # completes signatures, and tells anybody how one stands
     "trust": ((READ | WRITE, frozenset({"Provenance", "Binary"})),),
     "web": ((READ, DIRECTORY),),
+    # openings in an emergency: whose record, the notice to him, the review by the head
+    "emergency": (
+        (READ, frozenset({"Patient", "Person", "Task"})),
+        (WRITE, frozenset({"Task", "Communication"})),
+    ),
 }
 
 _SCOPE = re.compile(

@@ -399,9 +399,12 @@ class Session:
         """What a block is compressed with while it is made ready."""
         return self._store.dictionary()
 
-    def note(self, action: str, what: str, note: str, *, outcome: str = "0") -> None:
-        """A line in the audit for something done that shows no record by itself."""
-        self._record(action, (what,) if what else (), (), outcome=outcome, note=note)
+    def note(
+        self, action: str, what: str, note: str, *, outcome: str = "0", people: Iterable[str] = ()
+    ) -> None:
+        """A line in the audit for something done that shows no record by itself. `people`: the
+        patients concerned, who find it in their log."""
+        self._record(action, (what,) if what else (), people, outcome=outcome, note=note)
 
     # -- the index -------------------------------------------------------------------------
 
