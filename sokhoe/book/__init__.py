@@ -3,7 +3,8 @@ looked at it.
 
 I keep nothing of my own: an attempt to sign in travels in the browser, the record lies in the
 memory. I may ask fhir, trust, web and people. I never show a record to anybody but the person
-whom the e-ID vouches for, and never change what a facility sent.
+whom the e-ID vouches for, and never change what a facility sent:
+all I write is the citizen's own Consents.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from starlette.routing import Route
 
-from sokhoe.book import screens, sign_in
+from sokhoe.book import screens, sharing_page, sign_in
 from sokhoe.book.oidc import Attempt, Provider
 from sokhoe.book.seams import CitizenFacts, PlainSignIn, SignIn
 from sokhoe.trust import Role
@@ -57,6 +58,13 @@ def routes(site: Site) -> list[Route]:
         page(sign_in.DOOR, sign_in.door, public=True),
         page(sign_in.DOOR + "/go", sign_in.leave, public=True),
         page(sign_in.CALLBACK, sign_in.arrive, public=True),
+        page(
+            "/book/sharing",
+            sharing_page.page,
+            methods=("GET", "POST"),
+            roles=CITIZENS,
+            door=sign_in.DOOR,
+        ),
         *(page(path, handler, roles=CITIZENS, door=sign_in.DOOR) for path, handler in own.items()),
     ]
 

@@ -130,6 +130,7 @@ def access_log(ask: Ask) -> Response:
         log=access.read(events, ask.actor.id, names),
         next=page.next or "",
         first=not cursor,
+        emergencies=[] if cursor else _emergencies(ask),
     )
 
 
@@ -142,6 +143,21 @@ def me(ask: Ask) -> Response:
         facts=_identity(ask, owner),
         fresh=_fresh([], owner.places, owner),
     )
+
+
+def _emergencies(ask: Ask) -> list[dict[str, str]]:
+    """Who opened the record in an emergency, newest first."""
+    pairs = [("category", "urn:sokhoe:notice|emergency"), ("_sort", "-sent"), ("_count", "20")]
+    found = [one.resource for one in ask.session.search("Communication", pairs).versions]
+    return [
+        {
+            "who": str((one.get("sender") or {}).get("display", "")),
+            "place": next((str(note["text"]) for note in one.get("note", [])), ""),
+            "text": next((str(said["contentString"]) for said in one.get("payload", [])), ""),
+            "at": str(one.get("sent", "")),
+        }
+        for one in found
+    ]
 
 
 # -- inside -----------------------------------------------------------------------------------

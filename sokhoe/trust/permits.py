@@ -114,7 +114,7 @@ MACHINES: dict[str, tuple[tuple[frozenset[Deed], frozenset[str]], ...]] = {
     "exchange": ((ALL_DEEDS, TYPES - AUDIT),),
     "sync": ((ALL_DEEDS, TYPES - AUDIT),),
     "warehouse": ((READ, TYPES - AUDIT), (WRITE, NUMBERS)),
-    "book": ((READ, frozenset({"Person", "Patient"})),),
+    "book": ((READ, frozenset({"Person", "Patient"})), (WRITE, frozenset({"Consent"}))),
     "ops": ((ALL_DEEDS, TYPES - AUDIT),),
     # completes signatures, and tells anybody how one stands
     "trust": ((READ | WRITE, frozenset({"Provenance", "Binary"})),),
