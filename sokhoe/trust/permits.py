@@ -19,8 +19,9 @@ from enum import StrEnum
 from functools import lru_cache
 
 from sokhoe.errors import Forbidden
-from sokhoe.fhir import TYPES
+from sokhoe.fhir import TYPES, search
 from sokhoe.store import EVERYTHING, Scope
+from sokhoe.trust import partial
 from sokhoe.trust.actors import Actor, Purpose, Role
 
 
@@ -167,10 +168,11 @@ def scope_deeds(scope: str) -> tuple[str, frozenset[Deed]] | None:
     """A SMART scope as (type or *, deeds); None for one that is not understood (it grants nothing).
 
     v2 letters c r u d s, and v1's read, write, * (hl7.org/fhir/smart-app-launch/scopes.html).
-    A scope with a `?query` grants nothing yet: to grant the whole would be to grant too much.
+    A `?query` narrows reading and searching; one that narrows a write, or that the index cannot
+    judge record by record, grants nothing (`partial.where`).
     """
     match = _SCOPE.match(scope)
-    if match is None or "?" in scope or not match["may"]:
+    if match is None or not match["may"]:
         return None
     may = match["may"]
     if may == "read":
@@ -181,6 +183,8 @@ def scope_deeds(scope: str) -> tuple[str, frozenset[Deed]] | None:
         deeds = ALL_DEEDS
     else:
         deeds = frozenset(_LETTERS[letter] for letter in may)
+    if "?" in scope and (not deeds <= READ or partial.where(scope) is None):
+        return None
     return match["type"], deeds
 
 
@@ -195,6 +199,29 @@ def _granted(scopes: tuple[str, ...], level: str, deed: Deed) -> frozenset[str]:
             # The audit is for people with that office and for citizens, never by a wildcard.
             found |= TYPES - AUDIT if type == "*" else {type}
     return frozenset(found)
+
+
+@lru_cache(maxsize=1024)
+def _partly(
+    scopes: tuple[str, ...], level: str, deed: Deed
+) -> tuple[tuple[str, search.Condition], ...]:
+    """Of the types that were granted in part only: what a record must meet."""
+    whole: set[str] = set()
+    parts: dict[str, list[tuple[search.Condition, ...]]] = {}
+    for one in scopes:
+        found = scope_deeds(one) if one.startswith(f"{level}/") else None
+        if found is None or deed not in found[1]:
+            continue
+        where = partial.where(one) if "?" in one else None
+        if where is None:
+            whole |= TYPES if found[0] == "*" else {found[0]}
+        else:
+            parts.setdefault(found[0], []).append(where)
+    return tuple(
+        (type, search.AnyOf("", tuple(options)))
+        for type, options in sorted(parts.items())
+        if type not in whole
+    )
 
 
 @lru_cache(maxsize=256)
@@ -235,12 +262,14 @@ def _through_app(actor: Actor, deed: Deed, type: str, bounds: Scope) -> Scope:
         types = _granted(actor.scopes, level, deed) & may
         if type not in types:
             continue
+        only = _partly(actor.scopes, level, deed)
         if level == "user" or actor.role is Role.CITIZEN:
-            return replace(bounds, types=types)
+            return replace(bounds, types=types, only=only)
         if actor.patient:
             own = frozenset({actor.patient})
             patients = own if bounds.patients is None else own & bounds.patients
-            return Scope(patients, types, DIRECTORY if deed in READ else frozenset())
+            open = DIRECTORY if deed in READ else frozenset[str]()
+            return Scope(patients, types, open, only=only)
     raise Forbidden(
         f"This app was not given the right to {deed} {type}.",
         hint=f"Let it ask for the scope user/{type}.{'rs' if deed in READ else 'cud'}.",
@@ -252,7 +281,7 @@ def _allow(actor: Actor, purpose: Purpose, deed: Deed, type: str, links: Links) 
     if actor.role is Role.SOFTWARE:
         types = _granted(actor.scopes, "system", deed)
         if type in types:
-            return Scope(types=types)
+            return Scope(types=types, only=_partly(actor.scopes, "system", deed))
         raise Forbidden(
             f"This client may not {deed} {type}.",
             hint=f"Ask the province for the scope system/{type}.{'rs' if deed in READ else 'cud'}.",

@@ -96,7 +96,7 @@ def test_scopes_are_read_in_both_versions(scope: str, type: str, deeds: set[Deed
 @pytest.mark.parametrize(
     "scope",
     ["", "openid", "system/Patient", "system/Patient.", "group/*.rs", "system/*.sr", "*/*.rs",
-     "system/Observation.rs?category=laboratory"],
+     "system/Observation.cruds?category=laboratory"],
 )  # fmt: skip
 def test_a_scope_that_is_not_understood_grants_nothing(scope: str) -> None:
     assert scope_deeds(scope) is None
