@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from starlette.routing import Route
 
-from sokhoe.book import screens, sharing_page, sign_in
+from sokhoe.book import own_keys, screens, sharing_page, sign_in
 from sokhoe.book.oidc import Attempt, Provider
 from sokhoe.book.seams import CitizenFacts, PlainSignIn, SignIn
 from sokhoe.trust import Role
@@ -56,6 +56,9 @@ def routes(site: Site) -> list[Route]:
     }
     return [
         page(sign_in.DOOR, sign_in.door, public=True),
+        page(own_keys.OPEN, own_keys.open_book, methods=("GET", "POST"), public=True),
+        page(sign_in.DOOR + "/pin", own_keys.with_pin, methods=("POST",), public=True),
+        page(sign_in.DOOR + "/passkey", own_keys.with_passkey, methods=("POST",), public=True),
         page(sign_in.DOOR + "/go", sign_in.leave, public=True),
         page(sign_in.CALLBACK, sign_in.arrive, public=True),
         page(

@@ -31,8 +31,8 @@ from sokhoe.people import (
     judge,
     of_citizen,
 )
-from sokhoe.trust import Actor, Put, Role
-from sokhoe.web import Ask, Site, cookie_name, local_path, set_cookie
+from sokhoe.trust import Actor, Level, Origin, Put, Role
+from sokhoe.web import Ask, Site, cookie_name, keep_device, local_path, origin_of, set_cookie
 
 log = logging.getLogger("sokhoe.book")
 HOME = "/book"
@@ -78,14 +78,22 @@ def provider_of(site: Site) -> Provider | None:
 # -- pages ------------------------------------------------------------------------------------
 
 
-def door(ask: Ask) -> Response:
-    """The page with the one button."""
+def door(ask: Ask, error: SokhoeError | None = None) -> Response:
+    """The page with the one button, and the keys that are known on this phone."""
+    after = back_of(ask.field("next") or ask.query("next"))
     if _is_in(ask):
-        return ask.go(_back(ask.query("next")))
+        return ask.go(after)
+    gate = ask.site.gate
+    here = gate.devices.here(origin_of(ask.request, ask.site).device, 0)
     return ask.render(
         "book/signin.html",
+        status=error.status if error else 200,
+        error=ask.t.error(error) if error else "",
         ready=_provider(ask.site) is not None,
-        next=_back(ask.query("next")),
+        next=after,
+        people=[one for one in here if one.who.startswith("Person/")],
+        who=ask.field("who"),
+        asked=gate.factors.assertion() if gate.factors.site else "",
     )
 
 
@@ -97,7 +105,7 @@ def leave(ask: Ask) -> Response:
             raise Unavailable(
                 "No e-ID provider is set.", hint="Set SOKHOE_OIDC_ISSUER.", slug="eid-down"
             )
-        where, attempt = provider.begin(_back(ask.query("next")))
+        where, attempt = provider.begin(back_of(ask.query("next")))
     except SokhoeError as error:
         return _trouble(ask, error)
     response = ask.go(where)
@@ -141,7 +149,7 @@ def _cookie(site: Site) -> str:
     return f"{cookie_name(site)}-eid"
 
 
-def _back(path: str) -> str:
+def back_of(path: str) -> str:
     """Where to go afterwards: a page of the Book, or back to an app's question; nothing else."""
     inside = path == HOME or path.startswith((HOME + "/", HOME + "?", ASKED))
     return local_path(path) if inside and not path.startswith((DOOR, CALLBACK)) else HOME
@@ -165,7 +173,7 @@ def _vouched(ask: Ask, sealed: str) -> tuple[CitizenFacts, str]:
     facts = seam.facts(claims)
     if facts.level < seam.lowest_level:
         raise Forbidden("This e-ID is not confirmed.", slug="eid-level")
-    return facts, _back(attempt.back)
+    return facts, back_of(attempt.back)
 
 
 def fits(facts: CitizenFacts, person: PersonView) -> bool:
@@ -227,14 +235,21 @@ def _tell_the_desk(site: Site, facts: CitizenFacts, person: PersonView | None) -
 
 
 def _admit(ask: Ask, facts: CitizenFacts, person: PersonView, back: str) -> Response:
+    actor = Actor(id=person.ref, name=facts.name, role=Role.CITIZEN, level=Level.PROVED)
+    return admit(ask, actor, back, "eid", origin_of(ask.request, ask.site))
+
+
+def admit(ask: Ask, actor: Actor, back: str, how: str, origin: Origin) -> Response:
+    """Let a citizen in under a new secret; who was in on this browser is out."""
     site = ask.site
-    actor = Actor(id=person.ref, name=facts.name, role=Role.CITIZEN)
-    secret = site.gate.admit(actor, ask.address)
+    secret = site.gate.admit(actor, origin.address, origin.device, origin.agent, how)
     old = ask.request.cookies.get(cookie_name(site))
     if old:
         site.gate.sign_out(old)
     response = ask.go(back)
     set_cookie(site, response, secret)
+    if how != "eid":  # the e-ID needs no phone that is known
+        keep_device(site, response, origin)
     return response
 
 

@@ -8,7 +8,7 @@ I never know the Health Book or the warehouse, nor anything that is true in one 
 from starlette.routing import Route
 
 from sokhoe.clinic.drafts import Drafts
-from sokhoe.clinic.pages import emergency, people, signing, today, visit
+from sokhoe.clinic.pages import bookcode, emergency, people, signing, today, visit
 from sokhoe.clinic.seams import Catalogue, Drug, NoCatalogue, Term, catalogue_of
 from sokhoe.trust import STAFF, Role
 from sokhoe.web import NavItem, Site, page
@@ -44,6 +44,7 @@ def routes(site: Site) -> list[Route]:
         page("/people", people.people, roles=STAFF),
         page("/people/new", people.new, methods=_BOTH, roles=STAFF),
         page("/people/{id}", people.person, roles=STAFF),
+        page("/people/{id}/book-code", bookcode.book_code, methods=_BOTH, roles=STAFF),
         page("/people/{id}/edit", people.edit, methods=_BOTH, roles=STAFF),
         page("/people/{id}/allergies", people.add_allergy, methods=("POST",), roles=STAFF),
         page("/people/{id}/visit", visit.visit, methods=_BOTH, roles=STAFF),

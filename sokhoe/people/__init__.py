@@ -7,6 +7,10 @@ and web. I never guess silently, and never touch a source record.
 
 from starlette.routing import Route
 
+from sokhoe.people.enrolling import HOURS as CODE_HOURS
+from sokhoe.people.enrolling import Ticket
+from sokhoe.people.enrolling import fitting as fitting_code
+from sokhoe.people.enrolling import issue as issue_code
 from sokhoe.people.finding import (
     find_person,
     link_history,
@@ -27,6 +31,7 @@ from sokhoe.trust import Role
 from sokhoe.web import NavItem, Site
 
 __all__ = [
+    "CODE_HOURS",
     "MODEL",
     "SUMMARY_PROFILE",
     "CardFacts",
@@ -39,11 +44,14 @@ __all__ = [
     "PeopleFollower",
     "PersonView",
     "Reason",
+    "Ticket",
     "Verdict",
     "facts_of",
     "find_person",
+    "fitting_code",
     "followers",
     "identity_of",
+    "issue_code",
     "judge",
     "link_history",
     "linked_patients",

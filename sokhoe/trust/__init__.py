@@ -26,7 +26,7 @@ from sokhoe.store import (
 )
 from sokhoe.trust import keys
 from sokhoe.trust.accounts import Account
-from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.actors import STAFF, USUAL_PURPOSE, Actor, Level, Purpose, Role
 from sokhoe.trust.agreements import CLASSES, Agreement, Agreements
 from sokhoe.trust.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from sokhoe.trust.assertions import TYPE as ASSERTION_TYPE
@@ -34,7 +34,7 @@ from sokhoe.trust.auditlog import AuditLog, Sealer
 from sokhoe.trust.breakglass import Opening, Review
 from sokhoe.trust.breakglass import reasons as emergency_reasons
 from sokhoe.trust.clients import INTROSPECTION, WORDS, Client, Clients, Kind, Proof, listed_scopes
-from sokhoe.trust.devices import Here
+from sokhoe.trust.devices import Here, check_pin_rules
 from sokhoe.trust.entrance import Half, check_recent
 from sokhoe.trust.exporting import Bounds
 from sokhoe.trust.factors import Passkey, View
@@ -45,7 +45,15 @@ from sokhoe.trust.jobs import Job, Jobs, State
 from sokhoe.trust.keeping import KeepAll, Resource, Retention, Rule, longest, read_rules
 from sokhoe.trust.keys import open_memory
 from sokhoe.trust.loading import Batch, Makers, Place, open_lines, refusals
-from sokhoe.trust.passwords import digest, draw, same
+from sokhoe.trust.passwords import (
+    digest,
+    draw,
+    draw_code,
+    hash_password,
+    password_fits,
+    read_code,
+    same,
+)
 from sokhoe.trust.permits import MACHINES, PERMITS, Deed, Permit, scope_deeds
 from sokhoe.trust.session import Session, mark
 from sokhoe.trust.signins import Entry, Origin, Stage
@@ -89,6 +97,7 @@ __all__ = [
     "Keep",
     "KeepAll",
     "Kind",
+    "Level",
     "Loaded",
     "Makers",
     "Mended",
@@ -122,11 +131,14 @@ __all__ = [
     "Version",
     "View",
     "Wish",
+    "check_pin_rules",
     "check_recent",
     "check_reindex",
     "digest",
     "draw",
+    "draw_code",
     "emergency_reasons",
+    "hash_password",
     "is_challenge",
     "keys",
     "listed_scopes",
@@ -135,6 +147,8 @@ __all__ = [
     "may_grant",
     "open_lines",
     "open_memory",
+    "password_fits",
+    "read_code",
     "read_rules",
     "refusals",
     "same",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Role(StrEnum):
@@ -49,6 +49,22 @@ USUAL_PURPOSE = {
 }
 
 
+class Level(IntEnum):
+    """How surely a citizen is known (decision 28).
+
+    NONE    nobody in particular: may check a signed paper
+    PHONE   a phone number: reminders, no health data
+    SEEN    seen in person by staff, who gave a key: the own record
+    PROVED  the e-ID, or SEEN and proved once more within five minutes: to share, consent, act
+            for others, download
+    """
+
+    NONE = 0
+    PHONE = 1
+    SEEN = 2
+    PROVED = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Somebody or something that acts.
@@ -70,3 +86,4 @@ class Actor:
     room: str = ""
     client: str = ""
     patient: str = ""
+    level: Level = Level.NONE  # of a citizen

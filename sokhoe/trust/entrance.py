@@ -18,6 +18,8 @@ one account wherever its owner has not signed in before.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -239,6 +241,25 @@ class Entrance:
         self._factors.check_passkey(answer, actor.username or actor.id)
         return self._fresh(cookie, actor, origin, "passkey")
 
+    def step_up_pin(self, cookie: str, pin: str, origin: Origin) -> str:
+        """A citizen's PIN on the phone where it was set; for staff a PIN is not enough."""
+        actor = self._owner(cookie)
+        if actor.role is not Role.CITIZEN:
+            raise SignIn("A PIN is not enough for this.", slug="pin-over")
+        self._devices.check_pin(origin.device, actor.id, pin, 0)
+        return self._fresh(cookie, actor, origin, "pin")
+
+    @contextmanager
+    def counted(self, name: str, origin: Origin) -> Iterator[None]:
+        """A try of something that can be guessed, counted for this address; it is given back when
+        the block ends well. Raises Busy before the block."""
+        address = network(origin.address)
+        own, shared = {f"{name}|{address}": HARD}, {f"address|{address}": ADDRESS}
+        self._tries.take({**own, **shared})
+        yield
+        self._tries.forget(*own)
+        self._tries.give_back(shared)
+
     # -- inside ----------------------------------------------------------------------------
 
     def needs_factor(self, role: Role) -> bool:
@@ -348,9 +369,14 @@ class Entrance:
         note(self._store, username, what, origin.address, outcome="4")
 
 
+def is_recent(fresh: int, minutes: int = RECENT_MINUTES) -> bool:
+    """Was the last whole proof at most so many minutes ago?"""
+    return fresh + minutes * 60_000_000 >= clock.now()
+
+
 def check_recent(fresh: int, minutes: int = RECENT_MINUTES) -> None:
     """Raises Forbidden (`step-up`) when the last whole proof is longer ago than so many minutes."""
-    if fresh + minutes * 60_000_000 < clock.now():
+    if not is_recent(fresh, minutes):
         raise Forbidden(
             "Prove once more who you are.",
             hint="Enter your password again; then this goes on by itself.",

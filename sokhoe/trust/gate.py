@@ -22,15 +22,16 @@ from sokhoe.settings import Settings
 from sokhoe.store import Fault, Keep, Store, Version
 from sokhoe.trust import assertions, outside
 from sokhoe.trust.accounts import CLOSED, IDLE, Accounts
-from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Level, Purpose, Role
 from sokhoe.trust.agreements import Agreements
 from sokhoe.trust.breakglass import BreakGlass
 from sokhoe.trust.clients import Client, Clients, Kind, Proof, covered, listed_scopes
 from sokhoe.trust.devices import Devices
-from sokhoe.trust.entrance import Entrance
+from sokhoe.trust.entrance import Entrance, is_recent
 from sokhoe.trust.factors import Factors
 from sokhoe.trust.grants import Grants, Wish
 from sokhoe.trust.grounds import Grounds
+from sokhoe.trust.holders import Holders
 from sokhoe.trust.issuer import Issuer
 from sokhoe.trust.notes import note
 from sokhoe.trust.passwords import digest, draw, same
@@ -82,6 +83,7 @@ class Gate:
         self.signins = SignIns(store, settings)
         self.devices = Devices(store)
         self.factors = Factors(store, settings, self._secret)
+        self.holders = Holders(store, self.factors, self.signins)
         self.entrance = Entrance(
             store,
             settings,
@@ -172,9 +174,18 @@ class Gate:
         """Check a password; returns the new secret for the cookie. Raises SignIn, Busy."""
         return self.entrance.sign_in(username, password, Origin(address, device, agent))
 
-    def admit(self, actor: Actor, address: str = "", device: str = "", agent: str = "") -> str:
-        """Open a sign-in for somebody whom another authority vouches for (an e-ID)."""
-        return self.signins.open(actor, Origin(address, device, agent), how="eid")
+    def admit(
+        self,
+        actor: Actor,
+        address: str = "",
+        device: str = "",
+        agent: str = "",
+        how: str = "eid",
+    ) -> str:
+        """Open a sign-in for somebody whom another authority vouches for (an e-ID), or who holds
+        a key that was given in person (`how`: passkey, pin)."""
+        origin = Origin(address, device, agent)
+        return self.signins.open(actor, origin, how=how, strong=how == "eid")
 
     def signed_in(self, cookie: str, address: str = "") -> SignedIn | None:
         """The living sign-in of a cookie, or None when there is none or it has ended."""
@@ -182,6 +193,8 @@ class Gate:
         if value is None or value.get("stage", Stage.IN) != Stage.IN:
             return None
         actor = actor_of(value["actor"])
+        if actor.level is Level.SEEN and is_recent(value.get("fresh", 0)):
+            actor = replace(actor, level=Level.PROVED)
         account = self.accounts.kept(actor.username) if actor.username else None
         if account is not None and not account["active"]:
             self.signins.end(cookie)
@@ -211,6 +224,10 @@ class Gate:
     def note(self, actor: Actor, what: str, address: str) -> None:
         """A line of the audit about accounts and keys."""
         note(self._store, actor.username, what, address, actor=actor)
+
+    def note_refused(self, who: str, what: str, address: str) -> None:
+        """A line of the audit about somebody who was not let in."""
+        note(self._store, who, what, address, outcome="4")
 
     def sign_out_everywhere(self, who: str, but: str = "") -> int:
         """End all sign-ins and tokens of an account's user name or a citizen's reference, except

@@ -17,7 +17,7 @@ from typing import Any
 from sokhoe import clock
 from sokhoe.errors import SignIn
 from sokhoe.store import Keep, Store
-from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Purpose, Role
+from sokhoe.trust.actors import USUAL_PURPOSE, Actor, Level, Purpose, Role
 from sokhoe.trust.agreements import Agreements
 from sokhoe.trust.clients import Clients, covered
 from sokhoe.trust.passwords import digest, draw
@@ -175,8 +175,11 @@ class Tokens:
 
 
 def kept(actor: Actor) -> dict[str, Any]:
-    return {**asdict(actor), "role": str(actor.role), "scopes": list(actor.scopes)}
+    said = {"role": str(actor.role), "scopes": list(actor.scopes), "level": int(actor.level)}
+    return {**asdict(actor), **said}
 
 
 def actor_of(value: Mapping[str, Any]) -> Actor:
-    return Actor(**{**value, "role": Role(value["role"]), "scopes": tuple(value["scopes"])})
+    level = Level(value.get("level", Level.NONE))
+    read = {"role": Role(value["role"]), "scopes": tuple(value["scopes"]), "level": level}
+    return Actor(**{**value, **read})

@@ -301,8 +301,10 @@ def step_up_page(
     status: int = 200,
 ) -> Response:
     """The form in which one proves once more who one is, before what is delicate."""
-    factors, who = ask.site.gate.factors, ask.actor.username
-    view = factors.of(who)
+    gate, who = ask.site.gate, ask.actor.username or ask.actor.id
+    factors, view = gate.factors, gate.factors.of(who)
+    device = origin_of(ask.request, ask.site).device
+    citizen = ask.actor.role is Role.CITIZEN
     return render(
         ask,
         "web/stepup.html",
@@ -310,6 +312,8 @@ def step_up_page(
         next=local_path(after),
         kept=kept,
         view=view,
+        citizen=citizen,
+        pin=citizen and gate.devices.has_pin(device, who),
         asked=factors.assertion(who) if view.passkeys and factors.site else "",
         error=error,
     )

@@ -201,6 +201,8 @@ def step_up(ask: Ask) -> Response:
     try:
         if ask.field("answer"):
             new = entrance.step_up_passkey(cookie, ask.field("answer"), origin)
+        elif ask.field("pin"):
+            new = entrance.step_up_pin(cookie, ask.field("pin"), origin)
         else:
             new = entrance.step_up(cookie, typed(ask.form), ask.field("code"), origin)
     except SokhoeError as error:
