@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -23,12 +24,14 @@ PIN = "1357"
 
 
 def module() -> str:
-    """The driver; without it the tests of tokens fail, and say what to install."""
+    """The driver; without it the tests of tokens are skipped, and in CI they fail."""
     for folder in ("/usr/lib", "/usr/local/lib", "/opt/homebrew/lib"):
         for file in ("softhsm/libsofthsm2.so", "x86_64-linux-gnu/softhsm/libsofthsm2.so"):
             if (Path(folder) / file).is_file() and shutil.which("softhsm2-util"):
                 return str(Path(folder) / file)
-    raise RuntimeError("SoftHSM is not here. Install it: apt-get install softhsm2")
+    if os.environ.get("SOKHOE_CI"):
+        raise RuntimeError("SoftHSM is not here: .ci/run installs it (softhsm2)")
+    pytest.skip("SoftHSM is not here (apt-get install softhsm2)")
 
 
 class SoftToken:
