@@ -16,7 +16,7 @@ from starlette.routing import Route
 from sokhoe.book import own_keys, screens, sharing_page, sign_in
 from sokhoe.book.oidc import Attempt, Provider
 from sokhoe.book.seams import CitizenFacts, PlainSignIn, SignIn
-from sokhoe.trust import Role
+from sokhoe.trust import Level, Role
 from sokhoe.web import Site, page
 
 __all__ = [
@@ -67,6 +67,7 @@ def routes(site: Site) -> list[Route]:
             methods=("GET", "POST"),
             roles=CITIZENS,
             door=sign_in.DOOR,
+            level=Level.PROVED,
         ),
         *(page(path, handler, roles=CITIZENS, door=sign_in.DOOR) for path, handler in own.items()),
     ]

@@ -25,7 +25,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sokhoe.errors import Forbidden, Invalid, SokhoeError
-from sokhoe.trust import Actor, Origin, Role, Session, SignedIn, check_recent, draw, same
+from sokhoe.trust import Actor, Level, Origin, Role, Session, SignedIn, check_recent, draw, same
 from sokhoe.web.site import NavItem, Site
 from sokhoe.web.texts import LANGUAGES, SPEAKING, Speaker, key
 
@@ -389,11 +389,13 @@ def page(
     public: bool = False,
     door: str = SIGN_IN,
     recent: bool = False,
+    level: Level = Level.NONE,
     max_body: int = 1_048_576,
 ) -> Route:
     """A route for a page. `roles`: who may open it (None: anybody signed in); `public`: no
     sign-in needed; `door`: where somebody who is not signed in is sent; `recent`: its forms are
-    delicate: who proved himself more than five minutes ago does so again first."""
+    delicate: who proved himself more than five minutes ago does so again first; `level`: the same
+    for a citizen who is known less surely than this (decision 28)."""
 
     async def endpoint(request: Request) -> Response:
         site: Site = request.app.state.site
@@ -412,6 +414,8 @@ def page(
             ask = Ask(request, form, signed_in)
             if not public and roles is not None and ask.actor.role not in roles:
                 raise Forbidden(f"This page is not for the role {ask.actor.role}.", slug="role")
+            if signed_in is not None and request.method not in SAFE and ask.actor.level < level:
+                return _finish(await run_in_threadpool(_once_more, ask))
             if recent and signed_in is not None and request.method not in SAFE:
                 try:
                     check_recent(signed_in.fresh)

@@ -22,7 +22,7 @@ from sokhoe.ops import eid
 from sokhoe.people import PersonView, followers, of_citizen
 from sokhoe.settings import Settings, load
 from sokhoe.store import Put, open_store
-from sokhoe.trust import Actor, Gate, Role
+from sokhoe.trust import Actor, Gate, Level, Role
 from sokhoe.web import Site, Texts, cookie_name, make_templates
 from tests.book.papers import a_facility, a_patient
 
@@ -155,7 +155,7 @@ class Library:
         """A browser in which this citizen has signed in already."""
         browser = TestClient(self.app, base_url=self.hub, follow_redirects=True)
         person = self.person(citizen)
-        secret = self.gate.admit(Actor(person.ref, person.name, Role.CITIZEN))
+        secret = self.gate.admit(Actor(person.ref, person.name, Role.CITIZEN, level=Level.PROVED))
         browser.cookies.set(cookie_name(self.site), secret)
         return browser
 

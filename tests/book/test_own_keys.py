@@ -173,6 +173,23 @@ def test_a_pin_once_more_raises_the_level_for_five_minutes(library: Library) -> 
         assert level_of(library, phone) is Level.SEEN
 
 
+def test_what_is_shared_is_changed_after_proving_it_once_more(library: Library) -> None:
+    phone = library.browser()
+    set_pin(phone, code_for(library))
+    page = phone.get("/book/sharing").text
+    token = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert token
+    press = {"csrf": token[1], "kind": "category", "value": "mental", "do": "close", "term": "year"}
+    asked = phone.post("/book/sharing", data=press)
+    assert asked.status_code == 403
+    assert 'name="kept:value" value="mental"' in asked.text
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', asked.text))
+    back = phone.post("/stepup", data={**fields, "pin": PIN})
+    assert 'action="/book/sharing"' in back.text
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', back.text))
+    assert phone.post("/book/sharing", data=fields).status_code != 403
+
+
 def test_the_e_id_is_the_highest_level(library: Library) -> None:
     browser = library.browser()
     come_in(browser)
