@@ -13,7 +13,7 @@ A candidate `a` is a row of `cur`, so most tests look at its own columns and rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sokhoe.fhir import search
@@ -21,7 +21,7 @@ from sokhoe.store.comparing import date_test, order_bounds
 from sokhoe.store.layout import main_keys, type_codes
 from sokhoe.store.pieces import FALSE, Sql, either, joined, sql
 from sokhoe.store.planning import TYPE_CODES, TYPE_NAMES
-from sokhoe.store.sqlgen import MANY, Asking, Leaf, Plain, table_of
+from sokhoe.store.sqlgen import MANY, Asking, Leaf, Plain, patient_keys, table_of
 
 # What a page of 50 costs: sorting n rows found by GIN, or walking the N rows of the type by date
 # until 50 have passed (50 N / n tests, each at 0.4 of the cost of a row found and sorted).
@@ -48,8 +48,8 @@ class PostgresAsking(Asking):
 
     # --- tests on a candidate, a row of cur ----------------------------------------------------
 
-    def of_patients(self, patients: Iterable[str], pk: str) -> Sql:
-        keys = [search.key(patient) for patient in sorted(patients)]
+    def of_patients(self, patients: frozenset[str], pk: str) -> Sql:
+        keys = list(patient_keys(patients))
         k = self.name()
         if len(keys) > MANY_OWNERS:  # looked up in a hash table instead of compared one by one
             o = self.name()

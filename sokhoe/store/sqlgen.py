@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import ClassVar, Protocol, TypeGuard
 
 from sokhoe.fhir import search
@@ -147,8 +148,8 @@ class Asking:
                 ways.append(self.of_related(scope.related, pk))
         return either(ways) if ways else FALSE
 
-    def of_patients(self, patients: Iterable[str], pk: str) -> Sql:
-        keys = [search.key(patient) for patient in sorted(patients)]
+    def of_patients(self, patients: frozenset[str], pk: str) -> Sql:
+        keys = patient_keys(patients)
         k = self.name()
         inside = self.dialect.one_of(f"{k}.t", keys)
         return sql(
@@ -439,6 +440,12 @@ class Asking:
             self.rows(lead),
             self.all_hold(type, rest, a),
         )
+
+
+@lru_cache(maxsize=256)
+def patient_keys(patients: frozenset[str]) -> tuple[int, ...]:
+    """The hashes of patients; those of a thousand who closed something are worked out once."""
+    return tuple(sorted(search.key(patient) for patient in patients))
 
 
 def has_people(type: str) -> bool:

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,6 +59,11 @@ _LINK = "INSERT INTO link(pk, t, own) VALUES(?, ?, ?)"
 _PLACE = "UPDATE res SET d=?, span=? WHERE seq=?"
 
 
+@lru_cache(maxsize=64)
+def _listed(values: tuple[int, ...]) -> str:
+    return "[" + ",".join(map(str, values)) + "]"
+
+
 class SqliteDialect:
     blind: Blind | None = None  # the whole file is encrypted where anything is
     owners: ClassVar = "SELECT pk, t FROM link WHERE pk>? AND pk<=? AND own=1 ORDER BY pk"
@@ -77,8 +83,7 @@ class SqliteDialect:
             return Sql(f"{column}=?", tuple(values))
         if len(values) <= INLINE:
             return Sql(f"{column} IN ({', '.join('?' * len(values))})", tuple(values))
-        listed = "[" + ",".join(map(str, values)) + "]"
-        return Sql(f"{column} IN (SELECT value FROM json_each(?))", (listed,))
+        return Sql(f"{column} IN (SELECT value FROM json_each(?))", (_listed(tuple(values)),))
 
     def asking(self, scope: Scope) -> Asking:
         return Asking(self, scope)
