@@ -1,7 +1,7 @@
 """Accounts of people and gateways: names, passwords, and when one is closed.
 
     account  username → {hash, role, name, actor, place, place_name, active, scopes,
-                         once, made, last, why, void}
+                         once, made, last, reopened, why, void}
 
 `once`: the password was given by somebody else and must be changed at the first sign-in; `last`:
 the last whole sign-in; `why`: the reason of a closed account ("closed", "idle"); `void`: PINs from
@@ -170,7 +170,7 @@ class Accounts:
         value = self._must(username)
         changed = {**value, "active": active, "why": "" if active else why, "void": clock.now()}
         if active:
-            changed["last"] = clock.now()
+            changed["reopened"] = clock.now()
         return [Keep(KIND, username, changed, expected=value)]
 
     def void(self, username: str) -> None:
@@ -214,7 +214,7 @@ class Accounts:
     def is_idle(self, value: dict[str, Any]) -> bool:
         """Not used for too long? Accounts of software are used by tokens, not by sign-ins."""
         days = self._settings.account_idle_days
-        last = max(value.get("last", 0), value.get("made", 0))
+        last = max(value.get(one, 0) for one in ("last", "made", "reopened"))
         if not days or not last or value["role"] == Role.SOFTWARE or self._settings.is_demo:
             return False
         return bool(last + days * DAY < clock.now())
