@@ -113,12 +113,15 @@ def _gathered(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 def visit_as_staff(site: Site, world: World, citizens: Iterable[Citizen], today: date) -> None:
     """Let a few doctors look at the demo's citizens, so that their access log is not empty."""
-    names = world.facilities()
+    names = dict(world.facilities())
     people = site.gate.machine("people")
-    for number, citizen in enumerate(citizens):
+    for citizen in citizens:
         found = people.search("Patient", [("identifier", citizen.citizen_id), ("_count", "3")])
         for at, patient in enumerate(found.versions):
-            code, name = names[(number * 7 + at * 3) % len(names)]
+            # who treats somebody may look: the facility that has this record
+            home = patient.resource.get("managingOrganization", {}).get("reference", "")
+            code = home.removeprefix("Organization/")
+            name = names.get(code, code)
             doctor = Actor(
                 id=f"Practitioner/demo-{code}",
                 name=("BS. Trần Minh Đức", "BS. Thạch Sô Phia", "BS. Lê Thị Ngọc Ánh")[at % 3],
