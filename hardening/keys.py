@@ -102,7 +102,7 @@ def run(n: int = 10_000, seed: int = 20261123) -> Outcome:
             caught = planted(hub, station, other)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Outcome("keys", tally.tried, tally.bad, caught, seed, tuple(tally.examples))
+    return Outcome("29 node keys", tally.tried, tally.bad, caught, seed, tuple(tally.examples))
 
 
 # -- guesses --------------------------------------------------------------------------------------

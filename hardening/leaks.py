@@ -211,7 +211,7 @@ def run(n: int = 1_000, seed: int = 20261123) -> Outcome:
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
     caught = caught and bare.bad > 0
-    return Outcome("leaks", search.tried, search.bad, caught, seed, tuple(search.examples))
+    return Outcome("30 leaks", search.tried, search.bad, caught, seed, tuple(search.examples))
 
 
 # -- planting -------------------------------------------------------------------------------------
