@@ -159,8 +159,8 @@ class Library:
         browser.cookies.set(cookie_name(self.site), secret)
         return browser
 
-    def doctor(self, name: str = "BS. Phạm Văn Tám") -> Actor:
-        return Actor("Practitioner/tam", name, Role.DOCTOR, f"Organization/{HOSPITAL}")
+    def doctor(self, name: str = "BS. Phạm Văn Tám", place: str = HOSPITAL) -> Actor:
+        return Actor("Practitioner/tam", name, Role.DOCTOR, f"Organization/{place}")
 
     def close(self) -> None:
         self.store.close()

@@ -250,7 +250,7 @@ def test_the_log_shows_that_a_doctor_read(life: Library) -> None:
 
 
 def test_the_log_of_one_does_not_show_who_looked_at_another(life: Library) -> None:
-    life.gate.session(life.doctor("BS. Của Bảy")).read("Patient", "bay")
+    life.gate.session(life.doctor("BS. Của Bảy", STATION)).read("Patient", "bay")
     assert "BS. Của Bảy" not in life.reader(SAU).get("/book/access").text
     assert "BS. Của Bảy" in life.reader(BAY).get("/book/access").text
 
@@ -267,7 +267,8 @@ def test_my_own_reading_and_the_systems_work_are_counted_apart(life: Library) ->
 def test_older_looks_are_behind_a_link(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screens, "LINES", "3")
     for number in range(4):
-        actor = Actor(f"Practitioner/{number}", f"BS. Số {number}", Role.DOCTOR)
+        place = f"Organization/{HOSPITAL}"
+        actor = Actor(f"Practitioner/{number}", f"BS. Số {number}", Role.DOCTOR, place)
         library.gate.session(actor).read("Patient", "sau-station")
     browser = library.reader()
     found = ""
