@@ -78,7 +78,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory, app_url: str) -> Iterator[Hub]
 
 
 def come_in(page: Page, hub: Hub, role: Role) -> None:
-    secret = hub.gate.admit(Actor(f"Practitioner/{role}", "BS. Tùng", role))
+    place = "Organization/86001"  # where the patient is treated
+    secret = hub.gate.admit(Actor(f"Practitioner/{role}", "BS. Tùng", role, place))
     cookie = {"name": cookie_name(hub.site), "value": secret, "url": hub.settings.url}
     page.context.add_cookies([cookie])  # type: ignore[list-item]
 

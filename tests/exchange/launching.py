@@ -43,9 +43,10 @@ def browser_of(hub: Server, actor: Actor) -> TestClient:
 
 
 def staff(hub: Server, role: Role = Role.DOCTOR) -> TestClient:
-    """Somebody with an account."""
-    name = hub.account(role)
-    return browser_of(hub, Actor(f"Practitioner/{role}", "Tùng", role, username=name))
+    """Somebody with an account, at the facility that treats the patients of these tests."""
+    name = hub.account(role, "86001")
+    place = "Organization/86001"
+    return browser_of(hub, Actor(f"Practitioner/{role}", "Tùng", role, place, username=name))
 
 
 def asked(hub: Server, **more: Any) -> dict[str, str]:

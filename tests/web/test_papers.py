@@ -45,7 +45,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         hub.put(a_patient("p"), *records)
         issued = authority.issue()
         signer = SoftwareSigner("t", issued.key, issued.chain, algorithm_of(issued.certificate))
-        doctor = hub.gate.session(Actor("Practitioner/1", "Hoa", Role.DOCTOR))
+        doctor = hub.gate.session(Actor("Practitioner/1", "Hoa", Role.DOCTOR, "Organization/86001"))
         refs = [f"{one['resourceType']}/{one['id']}" for one in records]
         from sokhoe.trust import signing
 
