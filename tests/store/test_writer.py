@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 
@@ -28,22 +27,19 @@ class Groups:
             work.done = True
 
 
-def one_after_another(tray: Tray, count: int) -> None:
-    threads = [threading.Thread(target=tray.put, args=(a_commit(),)) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-        time.sleep(0.0005)
-    for thread in threads:
-        thread.join()
-
-
-def test_in_a_crowd_the_first_lets_the_others_arrive() -> None:
+def test_in_a_crowd_the_first_lets_the_others_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = Groups()
     tray = Tray(groups.write)
     tray._crowd = CROWD
-    one_after_another(tray, 8)
-    assert sum(groups.sizes) == 8
-    assert groups.sizes[0] > 1
+    coming = [a_commit() for _ in range(3)]
+
+    def sleep(seconds: float) -> None:
+        if coming:
+            tray._waiting.append(coming.pop())
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    tray.put(a_commit())
+    assert groups.sizes == [4]
 
 
 def test_alone_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
