@@ -1,4 +1,4 @@
-"""The audit as a tree of hashes with signed checkpoints (decision 15).
+"""The audit as a tree of hashes with signed checkpoints (decision 16).
 
 The store's chain shows an edit to whoever can read the store. The tree shows it to outsiders: a
 checkpoint of 32 bytes seals everything before it, a proof of some 20 hashes shows that one line is
