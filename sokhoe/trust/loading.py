@@ -36,7 +36,6 @@ BLOCK = 6_000_000  # bytes of a block; with the mean record some 4,500 lines
 MOST_LINES = 5_000
 LONGEST = 50_000_000  # bytes of one line
 FIRST_LINES = 2_000  # until there is a dictionary: what is written before takes more room
-NAMED = 100  # of so many records the audit line of a block tells the names
 FILE_EXTENSION = "urn:sokhoe:file"
 LINE_EXTENSION = "urn:sokhoe:line"
 
@@ -53,7 +52,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A block made ready. `bad`: (line, OperationOutcome) of what was refused; `types`: the kinds
-    of record in `carried`, `patients` whose they are, `refs` the first of them."""
+    of record in `carried`, `patients` whose they are, `refs` the records."""
 
     carried: bytes
     count: int
@@ -86,8 +85,7 @@ def make_ready(block: bytes, first: int, dictionary: Dictionary, may: frozenset[
             ready.append(change)
             types.add(change.name[0])
             patients.update(of)
-            if len(refs) < NAMED:
-                refs.append("/".join(change.name))
+            refs.append("/".join(change.name))
     finally:
         if gc_was_on:
             gc.enable()

@@ -65,6 +65,22 @@ def guard(store: Store, changes: Sequence[Change]) -> list[Keep]:
     return keeps
 
 
+def guard_block(store: Store, types: Iterable[str], refs: Sequence[str]) -> None:
+    """Refuse a block of a bulk load that holds a signed record, whatever its content: a block is
+    written as it is, so it cannot be told there whether this would be a change. Raises Conflict."""
+    closed = frozenset(store.kept(TYPES, "all") or ()) & set(types)
+    mine = (ref for ref in refs if ref.split("/")[0] in closed)
+    signed = [ref for ref in mine if store.kept(LOCKED, ref) is not None]
+    if signed:
+        raise Conflict(
+            f"{', '.join(signed[:5])}{' …' if len(signed) > 5 else ''}: signed, and not to be "
+            "written by a bulk load.",
+            hint="Take these records out of the file; what must be added to them is sent as an "
+            "addendum.",
+            slug="signed",
+        )
+
+
 def closing(
     store: Store, versions: Mapping[str, int], by: str, until: str = "", rule: str = ""
 ) -> list[Keep]:

@@ -381,14 +381,15 @@ class Session:
 
     def load(self, batch: Batch, *, note: str, keeps: Sequence[Keep] = ()) -> Loaded:
         """Write a block of records that was made ready, as one commit; returns when it is on disk.
-        Raises Forbidden, Conflict (`keeps`)."""
+        Raises Forbidden, Conflict (`keeps`; a record among them is signed)."""
         if not batch.count:
             if keeps:
                 self._store.keep(*keeps)
             return Loaded(0, 0, 0)
         for type in batch.types:
             self._write(Deed.WRITE, type, "")
-        entry = self._entry("U", batch.refs, batch.patients, note=note)
+        locks.guard_block(self._store, batch.types, batch.refs)
+        entry = self._entry("U", batch.refs[:NAMED], batch.patients, note=note)
         return self._store.load(batch.carried, author=self.actor.id, entry=entry, keeps=keeps)
 
     def settle(self) -> None:

@@ -13,7 +13,19 @@ import pytest
 
 from sokhoe import clock
 from sokhoe.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
-from sokhoe.trust import Actor, Delete, Gate, Put, Role, Session, locks
+from sokhoe.fhir import TYPES, encode
+from sokhoe.trust import (
+    Actor,
+    Delete,
+    Gate,
+    Makers,
+    Place,
+    Put,
+    Role,
+    Session,
+    locks,
+    open_lines,
+)
 from sokhoe.trust.auditlog import AuditLog
 from sokhoe.trust.keeping import KeepAll
 from sokhoe.trust.signatures.desk import Desk, Found, open_desk
@@ -273,6 +285,26 @@ def test_a_signature_that_comes_by_mail_locks_at_the_hub(
         assert hub.take_in() == 1  # its own completion, already known
         with pytest.raises(Conflict):
             ops.commit([Put({**records[0], "language": "en"})])
+
+
+def test_a_bulk_load_does_not_write_over_what_is_signed(clinic: Clinic, tmp_path: Path) -> None:
+    clinic.sign()
+    signed, free = clinic.visits[0][0], clinic.visits[1][0]
+    ops = clinic.gate.machine("ops")
+
+    def load(*refs: str) -> None:
+        lines = [encode({**clinic.stands(ref), "language": "en"}) for ref in refs]
+        path = tmp_path / "records.ndjson"
+        path.write_bytes(b"\n".join(lines))
+        with Makers(0) as makers, open_lines(path) as file:
+            for batch, _ in makers.batches(file, Place(), ops.dictionary, frozenset(TYPES)):
+                ops.load(batch, note="test")
+
+    with pytest.raises(Conflict, match=signed):
+        load(signed)
+    assert "language" not in clinic.stands(signed)
+    load(free)
+    assert clinic.stands(free)["language"] == "en"
 
 
 def test_records_are_kept_as_long_as_the_law_says_and_under_hold_longer(clinic: Clinic) -> None:
