@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from sokhoe.errors import SokhoeError
-from sokhoe.exchange.fhir_api import operations
+from sokhoe.exchange.fhir_api import capability, operations
 from sokhoe.exchange.fhir_api.operations import Answer, Operation, OperationCall, Parameter
 from sokhoe.exchange.fhir_api.operations.arguments import MOST, from_query, parse
 from sokhoe.fhir import encode
@@ -57,8 +57,10 @@ CHANGE = Operation(
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setattr(operations, "OPERATIONS", (*operations.OPERATIONS, ECHO, CHANGE))
+    capability.statement.cache_clear()
     with Hub(tmp_path / "hub", Pack()) as hub:
         yield hub.software()
+    capability.statement.cache_clear()  # nobody after us shall find our operations in it
 
 
 def refused(answer: Any, status: int) -> dict[str, Any]:
